@@ -1,0 +1,35 @@
+# make demo: set up and run the main job end to end.   make test: set up and pass the tests.
+PYTHON ?= python3.11
+BIN := .venv/bin
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: demo test check bench docs world clean
+
+demo: .venv/.installed
+	$(BIN)/coresift demo
+
+test: .venv/.installed
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/pytest
+
+bench: .venv/.installed
+	$(BIN)/python benchmarks/run.py
+
+docs: .venv/.installed
+	$(BIN)/pip install -q -c constraints.txt -e ".[docs]"
+	$(BIN)/mkdocs build --strict
+
+# Pretrain the embedded base model again (about the time that docs/world.md states).
+world: .venv/.installed
+	$(BIN)/python -m coresift.world.pretrain
+
+# Torch goes first: alone, the constraint picks the build without CUDA where one is at hand.
+.venv/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install -q -c constraints.txt torch
+	$(BIN)/pip install -q -c constraints.txt -e ".[dev]"
+	touch $@
+
+clean:
+	rm -rf .venv runs site .pytest_cache .mypy_cache .ruff_cache .hypothesis

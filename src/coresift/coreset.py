@@ -1,0 +1,149 @@
+"""The result of a selection: which examples, how much each stands for, and where that came from."""
+
+import json
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from coresift import files, fingerprints
+from coresift.errors import SelectionError
+
+ARRAYS = "coreset.npz"
+FACTS = "coreset.json"
+KEYS = ("subset", "weights")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Coreset:
+    """A weighted subset of a pool, immutable.
+
+    Attributes:
+        indices: Pool positions in the order picked, int64, all different.
+        weights: How many pool examples each pick stands for, float32, finite and > 0.
+        ids: Example ids, one per pick.
+        diagnostics: What the method measured; JSON-able.
+        provenance: method, settings, fingerprints, seed, seconds, version, budget, n; JSON-able.
+        prefixes: The smaller coresets that were asked for in the same selection; not saved.
+    """
+
+    indices: np.ndarray
+    weights: np.ndarray
+    ids: tuple[str, ...]
+    diagnostics: Mapping[str, Any] = field(default_factory=dict)
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    prefixes: Mapping[int, "Coreset"] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        for name, dtype in (("indices", np.int64), ("weights", np.float32)):
+            array = np.array(getattr(self, name), dtype=dtype)
+            array.setflags(write=False)
+            object.__setattr__(self, name, array)
+        object.__setattr__(self, "ids", tuple(self.ids))
+        check_answer(self.indices, self.weights, what="coreset")
+        if len(self.ids) != len(self.indices):
+            raise SelectionError(f"coreset: {len(self.ids)} ids for {len(self.indices)} picks. Pass one id per pick.")
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    @property
+    def effective_size(self) -> float:
+        """(sum w)^2 / (sum w^2): how many equally weighted examples the weights are worth."""
+        weights = self.weights.astype(np.float64)
+        return float(weights.sum() ** 2 / (weights**2).sum())
+
+    def prefix(self, size: int) -> "Coreset":
+        """The method's own answer for a smaller size that was asked for together with this one.
+
+        Raises:
+            SelectionError: If that size was not asked for; weights of a prefix need the features again.
+        """
+        if size == len(self):
+            return self
+        if size not in self.prefixes:
+            known = sorted([*self.prefixes, len(self)])
+            raise SelectionError(f"no prefix of size {size}: this coreset knows {known}. Pass that budget to select() too.")
+        return self.prefixes[size]
+
+    def save(self, folder: str | Path) -> None:
+        """Write coreset.npz and coreset.json, each whole or not at all; equal content, equal bytes."""
+        folder = Path(folder)
+        files.write_whole(folder / ARRAYS, self._write_arrays)
+        own = {"ids": list(self.ids), "checksum": self._checksum, "effective_size": self.effective_size}
+        files.write_json(folder / FACTS, {**self.provenance, **own, "diagnostics": dict(self.diagnostics)})
+
+    @classmethod
+    def load(cls, folder: str | Path) -> "Coreset":
+        """Read a saved coreset.
+
+        Raises:
+            SelectionError: If a file is missing, broken, or the two do not belong together.
+        """
+        folder = Path(folder)
+        arrays, facts = _read_arrays(folder / ARRAYS), _read_facts(folder / FACTS)
+        own = {key: facts.pop(key, None) for key in ("ids", "checksum", "effective_size", "diagnostics")}
+        if not isinstance(own["ids"], list) or not isinstance(own["diagnostics"], dict):
+            raise SelectionError(f"{folder / FACTS}: 'ids' or 'diagnostics' is missing. Select again or restore the file.")
+        coreset = cls(
+            indices=arrays["subset"],
+            weights=arrays["weights"],
+            ids=tuple(own["ids"]),
+            diagnostics=own["diagnostics"],
+            provenance=facts,
+        )
+        if coreset._checksum != own["checksum"]:
+            raise SelectionError(f"{folder}: {ARRAYS} and {FACTS} are of different coresets. Select again.")
+        return coreset
+
+    @property
+    def _checksum(self) -> str:
+        return fingerprints.of_bytes(self.indices.tobytes() + self.weights.tobytes())
+
+    def _write_arrays(self, path: Path) -> None:
+        with path.open("wb") as handle:  # a handle, because savez appends .npz to a path that does not end in it
+            np.savez(handle, subset=self.indices, weights=self.weights)
+
+
+def check_answer(indices: np.ndarray, weights: np.ndarray, *, what: str) -> None:
+    """Refuse picks that repeat, are negative or empty, and weights that are not finite and positive."""
+    if indices.ndim != 1 or indices.shape != weights.shape or len(indices) == 0:
+        raise SelectionError(f"{what}: {indices.shape} picks and {weights.shape} weights. One weight per pick, at least one.")
+    if indices.min() < 0 or len(np.unique(indices)) != len(indices):
+        raise SelectionError(f"{what}: a pick is negative or repeated. Picks are pool positions, all different.")
+    bad = np.flatnonzero(~(np.isfinite(weights) & (weights > 0)))
+    if len(bad) > 0:
+        raise SelectionError(f"{what}: weight {weights[bad[0]]} of pick {bad[0]}. Weights must be finite and above 0.")
+
+
+def _read_arrays(path: Path) -> Mapping[str, np.ndarray]:
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            missing = [key for key in KEYS if key not in archive]
+            if not missing:
+                return {key: archive[key] for key in KEYS}
+    except FileNotFoundError:
+        raise SelectionError(f"{path}: not found. A saved coreset is a folder with {ARRAYS} and {FACTS}.") from None
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise SelectionError(f"{path}: not a readable npz file ({error}). Select again.") from None
+    raise SelectionError(f"{path}: no array {missing[0]!r}. A coreset file holds {' and '.join(KEYS)}.")
+
+
+def _read_facts(path: Path) -> dict[str, Any]:
+    try:
+        facts = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SelectionError(f"{path}: not found. A saved coreset is a folder with {ARRAYS} and {FACTS}.") from None
+    except ValueError as error:
+        raise SelectionError(f"{path}: not readable as JSON ({error}). Select again.") from None
+    if not isinstance(facts, dict):
+        raise SelectionError(f"{path}: a {type(facts).__name__}, not an object. Select again or restore the file.")
+    return facts
+
+
+def take_ids(ids: Sequence[str], indices: np.ndarray) -> tuple[str, ...]:
+    """The ids at the given pool positions."""
+    return tuple(str(ids[int(index)]) for index in indices)

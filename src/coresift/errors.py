@@ -1,0 +1,37 @@
+"""Every error a user can fix. The message names the value, the rule and the next step; the CLI prints it and exits 2."""
+
+
+class CoresiftError(Exception):
+    """Base of all errors that are the user's to fix."""
+
+
+class DataError(CoresiftError):
+    """A pool, a file or a row is not what it should be."""
+
+
+class SettingsError(CoresiftError):
+    """A setting cannot be honoured: unknown, out of range or in conflict with another."""
+
+
+class RenderError(CoresiftError):
+    """A chat template does not give a response back unchanged."""
+
+
+class ModelError(CoresiftError):
+    """A model or tokenizer cannot be loaded or lacks what is asked of it."""
+
+
+class FeatureError(CoresiftError):
+    """A feature store is broken, belongs to something else, or holds values that are not finite."""
+
+
+class SelectionError(CoresiftError):
+    """A selection cannot be made: budget, features and method do not fit together."""
+
+
+class TrainingError(CoresiftError):
+    """A training run cannot be started, resumed or read back."""
+
+
+class RunError(CoresiftError):
+    """A run folder is incomplete or was made with other settings."""

@@ -1,0 +1,1 @@
+"""Where work runs: the protocol and the engines that satisfy it."""

@@ -1,0 +1,45 @@
+"""Features that are already in memory: for tests, notebooks and small pools."""
+
+from collections.abc import Mapping
+
+from torch import Tensor
+
+from coresift.errors import FeatureError
+from coresift.features.specs import FeatureSpec
+
+
+class InMemoryFeatures:
+    """Arrays held by spec; a spec that only rescales a held one is computed on reading.
+
+    Args:
+        arrays: One n x d array per spec, all with the same n.
+
+    Raises:
+        FeatureError: If there is no array, one is not two-dimensional, or the numbers of rows differ.
+    """
+
+    def __init__(self, arrays: Mapping[FeatureSpec, Tensor]) -> None:
+        self._arrays = dict(arrays)
+        if len(self._arrays) == 0:
+            raise FeatureError("no arrays given: features need at least one spec with its n x d array.")
+        for spec, rows in self._arrays.items():
+            if rows.ndim != 2:
+                raise FeatureError(f"{spec.key}: shape {tuple(rows.shape)}. An array of features is n x d.")
+        sizes = {spec.key: len(rows) for spec, rows in self._arrays.items()}
+        if len(set(sizes.values())) > 1:
+            raise FeatureError(f"arrays of different length: {sizes}. All of them describe the same pool: same rows.")
+        self._n = next(iter(sizes.values()))
+
+    @property
+    def n(self) -> int:
+        """Number of rows of every array."""
+        return self._n
+
+    def __getitem__(self, spec: FeatureSpec) -> Tensor:
+        """The array of `spec`, n x d. Raises FeatureError if neither it nor its stored form is held."""
+        if spec in self._arrays:
+            return self._arrays[spec]
+        if spec.stored in self._arrays:
+            return spec.transform(self._arrays[spec.stored])
+        held = ", ".join(sorted(known.key for known in self._arrays))
+        raise FeatureError(f"no array for {spec.key}. Held: {held}. Extract that spec or select with one that is held.")

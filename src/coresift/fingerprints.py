@@ -1,0 +1,31 @@
+"""Content hashes: artefacts are named by what they depend on."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+LENGTH = 16
+"""Hex digits kept: 64 bits, enough to tell the artefacts of a project apart."""
+
+
+def of_bytes(data: bytes) -> str:
+    """Fingerprint of raw bytes."""
+    return hashlib.sha256(data).hexdigest()[:LENGTH]
+
+
+def of_json(value: Any) -> str:
+    """Fingerprint of a JSON-able value; key order does not matter."""
+    return of_bytes(json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode())
+
+
+def of_file(path: Path) -> str:
+    """Fingerprint of one file's content, read in blocks."""
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()[:LENGTH]
+
+
+def of_folder(folder: Path, pattern: str = "*") -> str:
+    """Fingerprint of the files of one folder (not below) that match `pattern`: names and contents."""
+    files = sorted(path for path in folder.glob(pattern) if path.is_file())
+    return of_json([[path.name, of_file(path)] for path in files])
