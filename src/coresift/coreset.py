@@ -2,7 +2,7 @@
 
 import json
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -66,7 +66,9 @@ class Coreset:
             return self
         if size not in self.prefixes:
             known = sorted([*self.prefixes, len(self)])
-            raise SelectionError(f"no prefix of size {size}: this coreset knows {known}. Pass that budget to select() too.")
+            raise SelectionError(
+                f"no prefix of size {size}: this coreset knows {known}. Pass that budget to select() too."
+            )
         return self.prefixes[size]
 
     def save(self, folder: str | Path) -> None:
@@ -87,7 +89,9 @@ class Coreset:
         arrays, facts = _read_arrays(folder / ARRAYS), _read_facts(folder / FACTS)
         own = {key: facts.pop(key, None) for key in ("ids", "checksum", "effective_size", "diagnostics")}
         if not isinstance(own["ids"], list) or not isinstance(own["diagnostics"], dict):
-            raise SelectionError(f"{folder / FACTS}: 'ids' or 'diagnostics' is missing. Select again or restore the file.")
+            raise SelectionError(
+                f"{folder / FACTS}: 'ids' or 'diagnostics' is missing. Select again or restore the file."
+            )
         coreset = cls(
             indices=arrays["subset"],
             weights=arrays["weights"],
@@ -111,7 +115,9 @@ class Coreset:
 def check_answer(indices: np.ndarray, weights: np.ndarray, *, what: str) -> None:
     """Refuse picks that repeat, are negative or empty, and weights that are not finite and positive."""
     if indices.ndim != 1 or indices.shape != weights.shape or len(indices) == 0:
-        raise SelectionError(f"{what}: {indices.shape} picks and {weights.shape} weights. One weight per pick, at least one.")
+        raise SelectionError(
+            f"{what}: {indices.shape} picks and {weights.shape} weights. One weight per pick, at least one."
+        )
     if indices.min() < 0 or len(np.unique(indices)) != len(indices):
         raise SelectionError(f"{what}: a pick is negative or repeated. Picks are pool positions, all different.")
     bad = np.flatnonzero(~(np.isfinite(weights) & (weights > 0)))
@@ -142,8 +148,3 @@ def _read_facts(path: Path) -> dict[str, Any]:
     if not isinstance(facts, dict):
         raise SelectionError(f"{path}: a {type(facts).__name__}, not an object. Select again or restore the file.")
     return facts
-
-
-def take_ids(ids: Sequence[str], indices: np.ndarray) -> tuple[str, ...]:
-    """The ids at the given pool positions."""
-    return tuple(str(ids[int(index)]) for index in indices)

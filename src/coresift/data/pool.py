@@ -1,10 +1,10 @@
 """What an instruction pool is: examples with stable ids, in a fixed order, with a fingerprint."""
 
-import hashlib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any, Literal, overload
 
 from coresift import fingerprints
@@ -40,8 +40,7 @@ class Example:
     @property
     def content_key(self) -> str:
         """A hash of the turns alone: equal exactly when two examples are exact duplicates."""
-        text = "\x1e".join(f"{message.role}\x1f{message.content}" for message in self.messages)
-        return hashlib.sha256(text.encode()).hexdigest()[: fingerprints.LENGTH]
+        return fingerprints.of_json([[message.role, message.content] for message in self.messages])
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,14 +76,14 @@ class Pool(Sequence[Example]):
         origin: str = "",
     ) -> None:
         self._examples = tuple(examples)
-        self._rows = tuple(map(_row_of, self._examples)) if rows is None else tuple(rows)
-        self.skipped = tuple(skipped)
-        self.origin = origin
+        self._rows: tuple[Row, ...] = tuple(map(_row_of, self._examples)) if rows is None else tuple(rows)
+        self._skipped, self._origin = tuple(skipped), origin
         if len(self._examples) == 0:
             raise DataError(f"{origin or 'pool'}: no examples. A pool needs at least one usable record.")
         if len(self._rows) != len(self._examples):
             raise DataError(
-                f"{origin or 'pool'}: {len(self._rows)} rows for {len(self._examples)} examples. Pass one row per example."
+                f"{origin or 'pool'}: {len(self._rows)} rows for {len(self._examples)} examples. "
+                "Pass one row per example."
             )
         self._positions: dict[str, int] = {}
         for position, example in enumerate(self._examples):
@@ -109,6 +108,16 @@ class Pool(Sequence[Example]):
         return f"Pool({len(self)} examples, fingerprint {self.fingerprint})"
 
     @property
+    def skipped(self) -> tuple[SkippedRow, ...]:
+        """Records left out on reading."""
+        return self._skipped
+
+    @property
+    def origin(self) -> str:
+        """Path or name the pool was read from, or ""."""
+        return self._origin
+
+    @property
     def ids(self) -> tuple[str, ...]:
         """Ids in pool order."""
         return tuple(self._positions)
@@ -126,12 +135,25 @@ class Pool(Sequence[Example]):
             raise DataError(f"{self.origin or 'pool'}: no example has the id {id!r}.") from None
 
     def row(self, position: int) -> Row:
-        """The input record of the example at `position`, in the input's own schema."""
-        return self._rows[position]
+        """The input record of the example at `position`, in the input's own schema; a read-only view."""
+        return MappingProxyType(self._rows[position])
 
     def take(self, positions: Iterable[int]) -> "Pool":
-        """The pool of the given positions, in the given order."""
+        """The pool of the given positions, in the given order.
+
+        Raises:
+            DataError: If there is no position, one is not in the pool, or one comes twice.
+        """
         chosen = [int(position) for position in positions]
+        for place, position in enumerate(chosen):
+            if not 0 <= position < len(self):
+                raise DataError(
+                    f"{self.origin or 'pool'}: position {position} (number {place + 1} of those to take) is not in the "
+                    f"pool. Positions run from 0 to {len(self) - 1}."
+                )
+        if len(set(chosen)) < len(chosen):
+            twice = next(position for position, count in Counter(chosen).items() if count > 1)
+            raise DataError(f"{self.origin or 'pool'}: position {twice} comes twice. Take every position at most once.")
         return Pool(
             [self._examples[position] for position in chosen],
             rows=[self._rows[position] for position in chosen],

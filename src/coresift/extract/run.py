@@ -13,7 +13,7 @@ from coresift.extract.gradients import GradientTap
 from coresift.extract.preconditioners import Moments, Preconditioner
 from coresift.extract.sketch import Sketch
 from coresift.features.specs import GradientSpec
-from coresift.features.store import FeatureArray, FeatureStore
+from coresift.features.store import FeatureStore
 from coresift.models.batches import Batch, by_length, collate
 from coresift.models.lora import lora_parameters
 from coresift.models.losses import example_losses, token_nll
@@ -182,34 +182,27 @@ def extract_gradients(
         FeatureError: If a store belongs to something else, or a gradient is not finite.
     """
     arrays = {spec.stored: store.array(spec) for spec in specs}
-    missing = {rows.start: rows for array in arrays.values() for rows in array.missing()}
-    cost = ExtractionCost()
-    if len(missing) == 0:
+    missing = {spec: array.missing() for spec, array in arrays.items()}
+    shards = sorted({shard for ranges in missing.values() for shard in ranges}, key=lambda shard: shard.start)
+    cost = ExtractionCost(shards=len(shards))
+    if len(shards) == 0:
         return cost
     began = time.perf_counter()
-    wanted = list(arrays)
     if say is not None:
-        say(describe_memory(extractor.predicted_memory(rows, wanted)))
-    projections = extractor.projections(wanted)
+        say(describe_memory(extractor.predicted_memory(rows, list(arrays))))
+    projections = extractor.projections(arrays)
 
     def compute(shard: range) -> range:
-        features = extractor.gradients([rows[row] for row in shard], wanted, projections)
-        for spec, values in features.items():
-            _write_if_missing(arrays[spec], shard, values)
+        wanted = [spec for spec in arrays if shard in missing[spec]]
+        for spec, values in extractor.gradients([rows[row] for row in shard], wanted, projections).items():
+            arrays[spec].write(shard, values)
         return shard
 
-    shards = [missing[start] for start in sorted(missing)]
     for shard in (executor or LocalExecutor()).map(compute, shards, label="gradients", unit="shards"):
-        cost.shards += 1
         cost.tokens += sum(len(rows[row].tokens) + rows[row].n_targets + 1 for row in shard)
     cost.flops = extractor.flops_per_token * cost.tokens
     cost.seconds = time.perf_counter() - began
     return cost
-
-
-def _write_if_missing(array: FeatureArray, shard: range, values: Tensor) -> None:
-    if shard in array.missing():
-        array.write(shard, values)
 
 
 def describe_memory(parts: dict[str, int]) -> str:

@@ -39,9 +39,10 @@ class GradientSpec(FeatureSpec):
     """Per-example gradients of one loss over the LoRA parameters, projected to `dim`.
 
     `response` is the ordinary fine-tuning loss and equals `knowledge` + `following` (KN and IF in the BRIEF paper).
-    Each row g becomes g * ||g||^(norm_power - 1): 1 leaves it as it is, 0 makes it a unit vector. Raw gradient norms are
-    heavy-tailed, so a power below 1 spreads the weights of a coreset over more picks, but normalised rows no longer add
-    up: response = knowledge + following holds for raw rows only. `unit_norm` is another way to say `norm_power = 0`.
+    Each row g becomes g * ||g||^(norm_power - 1): 1 leaves it as it is, 0 makes it a unit vector. Raw gradient norms
+    are heavy-tailed, so a power below 1 spreads the weights of a coreset over more picks, but normalised rows no longer
+    add up: response = knowledge + following holds for raw rows only. `unit_norm` is another way to say
+    `norm_power = 0`.
 
     Raises:
         SettingsError: If `unit_norm` is set together with a power strictly between 0 and 1.
@@ -68,7 +69,7 @@ class GradientSpec(FeatureSpec):
     @property
     def key(self) -> str:
         """For example `knowledge-adam-8192-unit-1f2e3d4c`."""
-        power = ("unit",) if self.unit_norm else ("p%g" % self.norm_power,) if self.norm_power < 1 else ()
+        power = ("unit",) if self.unit_norm else (f"p{self.norm_power:g}",) if self.norm_power < 1 else ()
         return "-".join([self.loss, self.preconditioner, str(self.dim), *power, self._hash])
 
     @property

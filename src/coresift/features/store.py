@@ -122,7 +122,9 @@ class FeatureArray:
         try:
             tensors = load_file(self._path(rows))
         except SafetensorError as error:
-            raise FeatureError(f"{self._path(rows)}: not a readable shard ({error}). Delete it and extract again.") from None
+            raise FeatureError(
+                f"{self._path(rows)}: not a readable shard ({error}). Delete it and extract again."
+            ) from None
         return tensors["unit"].float() * tensors["norm"][:, None]
 
 
@@ -152,7 +154,7 @@ class FeatureStore:
 
     def __getitem__(self, spec: GradientSpec) -> Tensor:
         """Features of every example under `spec`, float32 [n, d]."""
-        return spec.scale_rows(self.array(spec).read())
+        return spec.transform(self.array(spec).read())
 
 
 def _checksum(path: Path) -> str:

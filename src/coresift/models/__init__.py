@@ -1,0 +1,1 @@
+"""Language models and tokenizers: loading, adapters, rendering, batches and losses."""

@@ -1,0 +1,97 @@
+"""`coresift inspect`: what a pool, a feature store, a coreset or a run is, in words."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from coresift.errors import DataError
+
+
+def inspect(path: Annotated[str, typer.Argument(help="A pool, a run folder, a coreset folder or a feature store.")]) -> None:
+    """Say what a path holds."""
+    print(describe_path(path))
+
+
+def describe_path(path: str) -> str:
+    """The words `coresift inspect` prints."""
+    folder = Path(path)
+    if (folder / "settings.yaml").is_file():
+        return _run(folder)
+    if (folder / "coreset.json").is_file():
+        return _coreset(folder)
+    if (folder / "manifest.json").is_file():
+        return _store(folder)
+    if folder.is_dir() and any(folder.glob("*/manifest.json")):
+        return "\n\n".join(_store(inner.parent) for inner in sorted(folder.glob("*/manifest.json")))
+    return _pool(path)
+
+
+def _pool(path: str) -> str:
+    from coresift import world
+    from coresift.data.describe import describe
+    from coresift.data.readers import read_pool
+    from coresift.pipeline.inputs import WORLD
+
+    pool = world.pool() if path == WORLD else read_pool(path, skip_bad_rows=True)
+    return f"pool {path}\n" + _lines(describe(pool))
+
+
+def _coreset(folder: Path) -> str:
+    from coresift.coreset import Coreset
+
+    coreset = Coreset.load(folder)
+    facts = {
+        "method": coreset.provenance.get("method"),
+        "examples": f"{len(coreset)} of {coreset.provenance.get('n')}",
+        "budget": coreset.provenance.get("budget"),
+        "weights": f"sum {coreset.weights.sum():.0f}, largest {coreset.weights.max():.0f}, "
+        f"worth {coreset.effective_size:.1f} equal ones",
+        "seed": coreset.provenance.get("seed"),
+        "seconds": coreset.provenance.get("seconds"),
+        "version": coreset.provenance.get("version"),
+    }
+    keys = ("alpha", "B_KN", "B_IF", "A_KN", "A_IF", "e_KN", "e_IF", "e_SFT", "certificate")
+    facts |= {key: coreset.diagnostics[key] for key in keys if key in coreset.diagnostics}
+    return f"coreset {folder}\n" + _lines(facts)
+
+
+def _store(folder: Path) -> str:
+    try:
+        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+        identity = dict(manifest["identity"])
+        total = -(-identity["rows"] // identity["shard_rows"])
+    except (ValueError, KeyError) as error:
+        raise DataError(f"{folder / 'manifest.json'}: not a manifest of a feature store ({error!r}). Extract again.") from None
+    identity["shards"] = f"{len(manifest['shards'])} of {total}"
+    identity["bytes"] = sum(path.stat().st_size for path in folder.glob("*.safetensors"))
+    return f"feature store {folder}\n" + _lines(identity)
+
+
+def _run(folder: Path) -> str:
+    from coresift.report.tables import score_table
+
+    parts = [f"run {folder}"]
+    costs = folder / "costs.json"
+    if costs.is_file():
+        spent = json.loads(costs.read_text(encoding="utf-8"))
+        parts.append("stages done:\n" + _lines({stage: f"{cost['seconds']:.1f} s" for stage, cost in spent.items()}))
+    if (folder / "coreset.json").is_file():
+        parts.append(_coreset(folder))
+    if (folder / "scores.json").is_file():
+        parts.append(score_table(json.loads((folder / "scores.json").read_text(encoding="utf-8"))["rows"]))
+    if (folder / "report" / "index.html").is_file():
+        parts.append(f"page: {folder / 'report' / 'index.html'}")
+    return "\n\n".join(parts)
+
+
+def _lines(facts: Mapping[str, Any], indent: str = "  ") -> str:
+    lines = []
+    for key, value in facts.items():
+        if isinstance(value, Mapping):
+            lines += [f"{indent}{key}:", _lines(value, indent + "  ")]
+        else:
+            lines.append(f"{indent}{key}: {value:.6g}" if isinstance(value, float) else f"{indent}{key}: {value}")
+    return "\n".join(lines)

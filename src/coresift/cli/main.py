@@ -1,0 +1,68 @@
+"""Entry point: the verbs, and the one place where an error becomes a message and exit code 2."""
+
+import os
+import sys
+
+import typer
+
+from coresift import __version__
+from coresift.cli import demo, inspect, merge, run, schema, select, stages
+from coresift.errors import CoresiftError
+
+app = typer.Typer(
+    name="coresift",
+    help="Choose a small weighted subset of an instruction pool, train on it, show what it cost and what it kept.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _root(version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print it.")) -> None:
+    """Options of all verbs."""
+
+
+app.command("demo")(demo.demo)
+app.command("run")(run.run)
+app.command("select")(select.select)
+for name in stages.VERBS:
+    if name != "select":
+        app.command(name)(stages.verb(name))
+app.command("inspect")(inspect.inspect)
+app.command("merge")(merge.merge)
+app.command("schema")(schema.schema)
+
+
+def run_command(arguments: list[str] | None = None) -> int:
+    """Run one command line. Returns the exit code: 0, or 2 for anything the user can fix."""
+    # The shells of the libraries below are chatty; what a run has to say it says itself.
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    try:
+        app(args=arguments, standalone_mode=False)
+    except CoresiftError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except typer.Exit as exit:
+        return exit.exit_code
+    except KeyboardInterrupt:
+        print("interrupted: run the same command again to go on from here", file=sys.stderr)
+        return 130
+    except Exception as error:
+        if hasattr(error, "format_message") and hasattr(error, "exit_code"):  # click's own usage errors
+            print(f"error: {error.format_message()}", file=sys.stderr)
+            return 2
+        raise
+    return 0
+
+
+def main() -> None:
+    """The `coresift` command."""
+    sys.exit(run_command())

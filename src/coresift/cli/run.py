@@ -1,0 +1,21 @@
+"""`coresift run`: every stage of a recipe."""
+
+from coresift.cli.options import Overrides, RecipeFile
+
+
+def run(recipe: RecipeFile, set: Overrides = None) -> None:
+    """Run every stage of a recipe; what is done is skipped, what was killed goes on."""
+    carry_out(recipe, set)
+
+
+def carry_out(recipe: str, overrides: list[str] | None) -> None:
+    """Run a recipe and print its table and the path of its page."""
+    from coresift.pipeline.runs import open_run
+    from coresift.pipeline.whole import execute
+    from coresift.report.tables import score_table
+
+    opened = open_run(recipe, set=tuple(overrides or ()))
+    rows = execute(opened)
+    if len(rows) > 0:
+        print(f"\n{score_table(rows)}")
+    print(f"\nrun folder: {opened.folder}\npage:       {opened.folder / 'report' / 'index.html'}")

@@ -1,0 +1,73 @@
+"""`coresift select`: a coreset of one's own pool in one line, or the select stage of a recipe."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from coresift.cli.options import Overrides
+from coresift.errors import SettingsError
+
+
+def select(
+    pool: Annotated[str, typer.Argument(help="A pool (file, folder, Hub id, `world`), or a recipe (RECIPE.yaml).")],
+    model: Annotated[str | None, typer.Option(help="Base model: folder, Hub id or `world`.")] = None,
+    budget: Annotated[str, typer.Option(help="A count, a fraction, '5%' or '20000 tokens'.")] = "0.05",
+    out: Annotated[Path | None, typer.Option(help="Folder to write; new, or of the same command.")] = None,
+    method: Annotated[str, typer.Option(help="Selection method.")] = "brief",
+    map: Annotated[
+        list[str] | None, typer.Option(metavar="ROLE=COLUMN", help="Name a column's role; may be repeated.")
+    ] = None,
+    skip_bad_rows: Annotated[bool, typer.Option("--skip-bad-rows", help="Leave bad rows out and list them.")] = False,
+    set: Overrides = None,
+) -> None:
+    """Choose a coreset: warm-up, gradient features, selection; no final training."""
+    if pool.endswith((".yaml", ".yml")):
+        _stage(pool, model, out, set)
+        return
+    if model is None or out is None:
+        missing = "--model" if model is None else "--out"
+        raise SettingsError(
+            f"{missing} is missing. Usage: coresift select POOL --model MODEL --budget 0.05 --out DIR "
+            "(or: coresift select RECIPE.yaml)."
+        )
+    _one_line(_recipe(pool, model, budget, out, method, map, skip_bad_rows), set)
+
+
+def _stage(recipe: str, model: str | None, out: Path | None, overrides: list[str] | None) -> None:
+    from coresift.cli.stages import run_stage
+
+    if model is not None or out is not None:
+        raise SettingsError("--model and --out belong to a pool, not to a recipe. Use --set model.path=... and --set out=...")
+    run_stage("select", recipe, overrides)
+
+
+def _recipe(
+    pool: str, model: str, budget: str, out: Path, method: str, map: list[str] | None, skip_bad_rows: bool
+) -> dict[str, Any]:
+    columns = dict(_pair(each) for each in map or [])
+    return {
+        "name": "select",
+        "out": str(out),
+        "pool": {"path": pool, "columns": columns, "skip_bad_rows": skip_bad_rows, "held_out": 0},
+        "model": {"path": model},
+        "method": {"name": method},
+        "budget": budget,
+    }
+
+
+def _pair(text: str) -> tuple[str, str]:
+    role, equals, column = text.partition("=")
+    if equals == "" or role == "" or column == "":
+        raise SettingsError(f"--map {text}: not of the form role=column. Example: --map response=answer")
+    return role, column
+
+
+def _one_line(values: dict[str, Any], overrides: list[str] | None) -> None:
+    from coresift.pipeline.recipes import resolve
+    from coresift.pipeline.reporting import report
+    from coresift.pipeline.runs import Run
+
+    opened = Run(resolve(values, tuple(overrides or ()), origin="command line"))
+    page = report(opened)
+    print(f"coreset: {opened.folder / 'coreset.jsonl'}\npage:    {page}")

@@ -1,0 +1,137 @@
+"""The formats of instruction data, told apart by their columns; `columns` says otherwise where names differ."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from coresift.data.pool import Row
+from coresift.data.records import Record
+from coresift.errors import DataError
+
+OPTIONAL = ("input", "system", "id", "source")
+ROLES = ("instruction", "input", "response", "system", "messages", "prompt", "source", "id")
+_IDENTITY = {"id": ("coresift_id", "id"), "source": ("source", "dataset")}
+"""A coreset that is read again keeps the ids it was written with, so coresift_id comes first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Which columns of a record play which role.
+
+    Attributes:
+        name: Name of the format.
+        columns: For each role the column names it may have; exactly one of them holds the value.
+    """
+
+    name: str
+    columns: Mapping[str, tuple[str, ...]]
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """Roles without which there is no example."""
+        return tuple(role for role in self.columns if role not in OPTIONAL)
+
+    def fits(self, row: Row) -> bool:
+        """Whether every required role has a column."""
+        return all(self._has(row, role) for role in self.required)
+
+    def touches(self, row: Row) -> bool:
+        """Whether any required role has a column."""
+        return any(self._has(row, role) for role in self.required)
+
+    def _has(self, row: Row, role: str) -> bool:
+        return any(row.get(column) is not None for column in self.columns[role])
+
+
+def _layout(name: str, **columns: tuple[str, ...]) -> Layout:
+    return Layout(name, {**columns, "system": ("system",), **_IDENTITY})
+
+
+FORMATS: Mapping[str, Layout] = {
+    layout.name: layout
+    for layout in (
+        _layout("messages", messages=("messages",)),
+        _layout("sharegpt", messages=("conversations",)),
+        _layout("alpaca", instruction=("instruction",), input=("input", "context"), response=("output", "response")),
+        _layout("prompt-completion", prompt=("prompt",), response=("completion",)),
+        _layout("question-answer", prompt=("question",), response=("answer",)),
+    )
+}
+"""Every known format by name."""
+
+
+def choose_layout(records: Iterable[Record], *, format: str, columns: Mapping[str, str], name: str) -> Layout:
+    """The one layout of a file: decided by the first record whose columns fit a format.
+
+    Args:
+        records: The records of the file.
+        format: A name in `FORMATS`, or "auto".
+        columns: Role to column; a column of "" switches an optional role off.
+        name: The file as errors call it.
+
+    Raises:
+        DataError: If format, role or mapped column is unknown, or the columns fit no format or several.
+    """
+    rows = [record.row for record in records if isinstance(record.row, Mapping) and record.fault == ""]
+    _check_columns(columns, rows, name)
+    layouts = _candidates(format, columns, name)
+    if len(layouts) == 1:
+        return layouts[0]
+    for row in rows:
+        fitting = [layout for layout in layouts if layout.fits(row)]
+        if len(fitting) > 1:
+            names = " and ".join(layout.name for layout in fitting)
+            raise DataError(f"{name}: the columns {_listed(row)} fit {names}. Say which one with the format setting.")
+        if len(fitting) == 1:
+            return fitting[0]
+    return _nearest(layouts, rows, name)
+
+
+def _nearest(layouts: list[Layout], rows: list[Any], name: str) -> Layout:
+    """The layout of which the first record has a part, so that its fault can say what is missing."""
+    for row in rows[:1]:
+        for layout in layouts:
+            if layout.touches(row):
+                return layout
+        raise DataError(
+            f"{name}: the columns {_listed(row)} fit no known format ({', '.join(FORMATS)}). "
+            "Name the columns with --map role=column, for example --map prompt=text --map response=reply."
+        )
+    return layouts[0]
+
+
+def _candidates(format: str, columns: Mapping[str, str], name: str) -> list[Layout]:
+    if format != "auto" and format not in FORMATS:
+        raise DataError(f"{name}: unknown format {format!r}. Known are auto, {', '.join(FORMATS)}.")
+    known = FORMATS.values() if format == "auto" else [FORMATS[format]]
+    mapped = [_override(layout, columns) for layout in known if set(columns) <= set(layout.columns)]
+    # Mapping every required role of two formats makes them the same; the first one stands for both.
+    distinct = {repr(layout.columns): layout for layout in reversed(mapped)}
+    if len(distinct) == 0:
+        raise DataError(
+            f"{name}: the mapped roles {', '.join(columns)} do not go together"
+            f"{'' if format == 'auto' else f' in the format {format}'}. Map messages; or instruction, input and "
+            "response; or prompt and response; system, source and id go with each."
+        )
+    return list(reversed(distinct.values()))
+
+
+def _override(layout: Layout, columns: Mapping[str, str]) -> Layout:
+    named = {role: (column,) if column != "" else () for role, column in columns.items()}
+    return replace(layout, columns={**layout.columns, **named})
+
+
+def _check_columns(columns: Mapping[str, str], rows: list[Any], name: str) -> None:
+    for role, column in columns.items():
+        if role not in ROLES:
+            raise DataError(f"{name}: unknown role {role!r} in the column mapping. Roles are {', '.join(ROLES)}.")
+        if column == "" and role not in OPTIONAL:
+            raise DataError(f"{name}: the role {role!r} is mapped to no column; only {', '.join(OPTIONAL)} can be off.")
+        if column != "" and len(rows) > 0 and not any(column in row for row in rows):
+            raise DataError(
+                f"{name}: no column {column!r}, to which the role {role!r} is mapped. Columns are {_listed(rows[0])}."
+            )
+
+
+def _listed(row: Row) -> str:
+    return ", ".join(map(repr, row)) or "(none)"

@@ -1,0 +1,218 @@
+"""LoRA adapters: where they sit, how they start, in which order their tensors are counted, and how they merge."""
+
+import json
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import torch
+from pydantic import Field
+from torch import nn
+
+from coresift import files
+from coresift.errors import ModelError, SettingsError
+from coresift.seeds import derive
+from coresift.settings import Settings
+
+if TYPE_CHECKING:
+    from peft import PeftModel
+    from transformers import PreTrainedModel
+
+ORDER_FILE = "adapter_order.json"
+"""Names of the LoRA tensors in the order every array over them uses; written beside an adapter."""
+ATTENTION_BLOCK = re.compile(r"(attn|attention)", re.IGNORECASE)
+ATTENTION_MAPS = {
+    *("q_proj", "k_proj", "v_proj", "o_proj", "out_proj", "qkv_proj", "c_attn", "c_proj", "c_qkv"),
+    *("query_key_value", "qkv", "Wqkv", "query", "key", "value", "dense", "q_lin", "k_lin", "v_lin", "out_lin"),
+}
+"""What architectures call the query, key, value and output maps inside an attention block."""
+_ADAPTER_NAME = re.compile(r"(lora_[AB])\.[^.]+\.weight$")
+
+
+class LoraSettings(Settings):
+    """Shape of the adapters. Defaults: the published BRIEF settings (scale alpha / rank = 4)."""
+
+    rank: int = Field(128, ge=1)
+    alpha: float = Field(512, gt=0)
+    dropout: float = Field(0.1, ge=0, lt=1)
+    targets: tuple[str, ...] | Literal["attention"] = Field(
+        "attention", description="Names of the linear maps, or `attention`: query, key, value and output."
+    )
+
+
+def attach_lora(model: "PreTrainedModel", settings: LoraSettings, *, seed: int) -> "PeftModel":
+    """Add trainable adapters that change nothing yet; all other weights are frozen.
+
+    A starts uniform within 1 / sqrt(fan in), as peft's default does, and B at zero. The numbers are drawn on the CPU
+    from generators named after each tensor, so they do not depend on device, dtype or tensor order.
+
+    Raises:
+        ModelError: If a target is not found in the model.
+    """
+    from peft import LoraConfig, get_peft_model
+
+    alpha = int(settings.alpha) if float(settings.alpha).is_integer() else settings.alpha
+    config = LoraConfig(
+        r=settings.rank,
+        lora_alpha=alpha,  # type: ignore[arg-type,unused-ignore]
+        lora_dropout=settings.dropout,
+        target_modules=target_names(model, settings.targets),
+        bias="none",
+        task_type="CAUSAL_LM",
+    )
+    with torch.random.fork_rng(devices=_cuda_devices()):
+        try:
+            adapted = get_peft_model(model, config)
+        except ValueError as error:
+            raise ModelError(
+                f"lora.targets {settings.targets!r} do not fit {type(model).__name__}: {str(error).splitlines()[0]}"
+            ) from error
+    _start(adapted, seed)
+    return adapted.eval()
+
+
+def _start(model: nn.Module, seed: int) -> None:
+    for name, weight in lora_parameters(model):
+        if "lora_A" not in name:
+            nn.init.zeros_(weight)
+            continue
+        noise = torch.Generator().manual_seed(derive(seed, "lora", name))
+        bound = weight.shape[1] ** -0.5
+        values = torch.rand(weight.shape, generator=noise, dtype=torch.float32) * (2 * bound) - bound
+        with torch.no_grad():
+            weight.copy_(values)
+
+
+def target_names(model: nn.Module, targets: tuple[str, ...] | Literal["attention"]) -> list[str]:
+    """Module names for peft: as given, or the attention maps of this architecture.
+
+    Raises:
+        ModelError: If "attention" finds nothing.
+        SettingsError: If the list is empty.
+    """
+    if targets != "attention":
+        if len(targets) == 0:
+            raise SettingsError("lora.targets is empty. Name at least one linear map, or use `attention`.")
+        return list(targets)
+    linear = [name for name, module in model.named_modules() if type(module).__name__ in _LINEAR]
+    inside = [name for name in linear if _in_attention(name)]
+    if len(inside) == 0:
+        leaves = sorted({name.rpartition(".")[2] for name in linear})
+        raise ModelError(
+            f"{type(model).__name__}: no attention maps found among the linear layers {', '.join(leaves)}. "
+            "Name them in lora.targets."
+        )
+    leaves = {name.rpartition(".")[2] for name in inside}
+    elsewhere = {name.rpartition(".")[2] for name in set(linear) - set(inside)}
+    return inside if leaves & elsewhere else sorted(leaves)
+
+
+_LINEAR = {"Linear", "Conv1D", "Linear4bit", "Linear8bitLt"}
+
+
+def _in_attention(name: str) -> bool:
+    parent, _, leaf = name.rpartition(".")
+    return leaf in ATTENTION_MAPS and ATTENTION_BLOCK.search(parent.rpartition(".")[2]) is not None
+
+
+def lora_parameters(model: nn.Module) -> list[tuple[str, nn.Parameter]]:
+    """The LoRA tensors in THE order: that of `named_parameters`, recorded once beside the adapter.
+
+    Names carry no adapter name, so they equal the keys of the saved adapter file.
+
+    Raises:
+        ModelError: If the model has no LoRA tensors.
+    """
+    found = [
+        (_ADAPTER_NAME.sub(r"\1.weight", name), weight)
+        for name, weight in model.named_parameters()
+        if _ADAPTER_NAME.search(name)
+    ]
+    if len(found) == 0:
+        raise ModelError(f"{type(model).__name__} has no LoRA tensors. Attach an adapter first.")
+    return found
+
+
+def save_adapter(model: "PeftModel", folder: Path) -> None:
+    """Write adapter weights, configuration and the order of the tensors; the folder appears whole or not at all."""
+
+    def fill(temporary: Path) -> None:
+        model.save_pretrained(str(temporary), safe_serialization=True)
+        (temporary / "README.md").unlink(missing_ok=True)
+        files.write_json(temporary / ORDER_FILE, [name for name, _ in lora_parameters(model)])
+
+    whole_folder(folder, fill)
+
+
+def load_adapter(model: "PreTrainedModel", folder: str | Path, *, trainable: bool = False) -> "PeftModel":
+    """Put a saved adapter on its base model, in evaluation mode.
+
+    Raises:
+        ModelError: If the folder holds no adapter, the adapter does not fit the model, or its tensors come in another
+            order than recorded.
+    """
+    from peft import PeftModel
+
+    folder = Path(folder)
+    if not (folder / "adapter_config.json").is_file():
+        raise ModelError(f"{folder}: no adapter_config.json here. Name the folder of a saved LoRA adapter.")
+    try:
+        with torch.random.fork_rng(devices=_cuda_devices()):
+            adapted = PeftModel.from_pretrained(model, str(folder), is_trainable=trainable)
+    except (ValueError, RuntimeError, OSError) as error:
+        raise ModelError(
+            f"{folder}: this adapter does not fit {type(model).__name__} ({str(error).splitlines()[0]}). "
+            "Load it on the base model it was trained on."
+        ) from error
+    order = folder / ORDER_FILE
+    if order.is_file():
+        recorded, found = json.loads(order.read_text()), [name for name, _ in lora_parameters(adapted)]
+        if recorded != found:
+            first = next((pair for pair in zip(recorded, found, strict=False) if pair[0] != pair[1]), ("end", "end"))
+            raise ModelError(
+                f"{order}: {len(recorded)} tensors recorded, {len(found)} found; first difference {first[0]} != "
+                f"{first[1]}. Load the adapter on the base model it was trained on."
+            )
+    return adapted.eval()
+
+
+def merge_adapter(model_name: str | Path, adapter: Path, out: Path) -> Path:
+    """Write the base model with the adapter folded into its weights, and the tokenizer, as one model folder.
+
+    Args:
+        model_name: The base model: folder or Hub id; its stored dtype is kept.
+        adapter: Folder of the adapter.
+        out: The folder to create; must not exist.
+
+    Raises:
+        ModelError: If `out` exists, or model or adapter cannot be loaded.
+    """
+    from coresift.models.load import load_model, load_tokenizer
+
+    if out.exists():
+        raise ModelError(f"{out} exists already. Name a new folder for the merged model.")
+    tokenizer = load_tokenizer(model_name)
+    merged = load_adapter(load_model(model_name, dtype="auto"), adapter).merge_and_unload()
+
+    def fill(temporary: Path) -> None:
+        merged.save_pretrained(str(temporary))
+        tokenizer.save_pretrained(str(temporary))
+
+    whole_folder(out, fill)
+    return out
+
+
+def whole_folder(folder: Path, fill: Callable[[Path], None]) -> None:
+    """Fill a temporary folder beside `folder`, then rename it into place; what was there is replaced."""
+    temporary = folder.with_name(f".{folder.name}.tmp")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    fill(temporary)
+    shutil.rmtree(folder, ignore_errors=True)
+    temporary.rename(folder)
+
+
+def _cuda_devices() -> list[int]:
+    return list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []

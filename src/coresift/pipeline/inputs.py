@@ -1,0 +1,137 @@
+"""What a run works on: the pool, its rendering, and which examples may be chosen, scored on, or neither."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from coresift import fingerprints, world
+from coresift.data.pool import Pool
+from coresift.data.readers import read_pool
+from coresift.errors import DataError
+from coresift.evaluation.scores import HeldOut
+from coresift.models.load import load_tokenizer
+from coresift.models.render import Rendered, RenderedPool, Renderer, render_pool
+from coresift.pipeline.config import Recipe
+from coresift.seeds import generator
+
+WORLD = "world"
+"""Accepted wherever a pool or a model is named: the embedded one."""
+
+
+def model_path(name: str) -> str:
+    """The folder or id behind a model name."""
+    return str(world.model_path()) if name == WORLD else name
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The inputs of a recipe, read once, on first use."""
+
+    recipe: Recipe
+
+    @cached_property
+    def pool(self) -> Pool:
+        """Everything that was read, chosen from or not."""
+        settings = self.recipe.pool
+        if settings.path == WORLD:
+            return world.pool()
+        return read_pool(
+            settings.path,
+            format=settings.format,
+            columns=settings.columns or None,
+            split=settings.split,
+            skip_bad_rows=settings.skip_bad_rows,
+        )
+
+    @cached_property
+    def base(self) -> str:
+        """The base model's folder or id."""
+        return model_path(self.recipe.model.path)
+
+    @cached_property
+    def renderer(self) -> Renderer:
+        """The base model's tokenizer with its chat template."""
+        return Renderer(load_tokenizer(self.base), max_tokens=self.recipe.pool.max_tokens)
+
+    @cached_property
+    def rendered(self) -> RenderedPool:
+        """The pool as tokens; examples longer than `max_tokens` are excluded."""
+        rendered = render_pool(self.pool, self.renderer)
+        if len(rendered.fits) == 0:
+            raise DataError(
+                f"{self.recipe.pool.path}: none of the {len(self.pool)} examples fits "
+                f"pool.max_tokens={self.recipe.pool.max_tokens}. Raise it."
+            )
+        return rendered
+
+    @cached_property
+    def held_out_positions(self) -> np.ndarray:
+        """Pool positions kept for scoring; empty when the recipe names a test pool or holds nothing out."""
+        share = self.recipe.pool.held_out
+        fits = np.array(self.rendered.fits)
+        if self.recipe.evaluate.test is not None or share == 0:
+            return fits[:0]
+        size = int(share) if isinstance(share, int) else int(np.floor(share * len(fits) + 0.5))
+        if size >= len(fits):
+            raise DataError(
+                f"pool.held_out={share} leaves nothing to choose from: {len(fits)} examples fit. Ask for less."
+            )
+        return np.sort(generator(self.recipe.seed, "held-out").permutation(fits)[:size])
+
+    @cached_property
+    def candidates(self) -> np.ndarray:
+        """Pool positions that may be chosen, ascending; features have one row for each."""
+        return np.setdiff1d(np.array(self.rendered.fits), self.held_out_positions)
+
+    @cached_property
+    def rows(self) -> list[Rendered]:
+        """The candidates as tokens, in order."""
+        return [self._rendered_at(int(position)) for position in self.candidates]
+
+    def _rendered_at(self, position: int) -> Rendered:
+        row = self.rendered.rows[position]
+        assert row is not None, "only examples that fit are candidates"
+        return row
+
+    @cached_property
+    def fingerprints(self) -> dict[str, str]:
+        """What the features of the candidates depend on, besides the model and its adapter."""
+        tokens = np.concatenate([np.array([len(row.tokens), *row.tokens]) for row in self.rows])
+        masks = np.concatenate([np.array(row.response) for row in self.rows])
+        return {
+            "pool": self.pool.fingerprint,
+            "candidates": self.pool.take(self.candidates).fingerprint,
+            "tokens": fingerprints.of_bytes(tokens.astype(np.int64).tobytes() + masks.tobytes()),
+        }
+
+    @cached_property
+    def held_out(self) -> HeldOut | None:
+        """What models are scored on, or None."""
+        settings = self.recipe.evaluate
+        if settings.test == WORLD:
+            items = world.test_items()
+            return self._scored_on(Pool([item.example for item in items]), tuple(item.kind for item in items))
+        if settings.test is not None:
+            pool = read_pool(Path(settings.test), skip_bad_rows=self.recipe.pool.skip_bad_rows)
+            return self._scored_on(pool, ("",) * len(pool))
+        if len(self.held_out_positions) == 0:
+            return None
+        pool = self.pool.take(self.held_out_positions)
+        return self._scored_on(pool, ("",) * len(pool))
+
+    def _scored_on(self, pool: Pool, kinds: tuple[str, ...]) -> HeldOut:
+        rendered = render_pool(pool, self.renderer)
+        fits = list(rendered.fits)
+        if len(fits) == 0:
+            raise DataError(
+                f"no test example fits pool.max_tokens={self.recipe.pool.max_tokens}. Raise it or give another test pool."
+            )
+        return HeldOut(
+            pool=pool.take(fits),
+            rows=tuple(row for row in rendered.rows if row is not None),
+            kinds=tuple(kinds[place] for place in fits),
+            answers=self.recipe.evaluate.answers,
+            max_new_tokens=self.recipe.evaluate.max_new_tokens,
+        )

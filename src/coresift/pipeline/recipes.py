@@ -1,0 +1,151 @@
+"""From a YAML file and `--set` overrides to a checked recipe that knows where each value came from."""
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from coresift.errors import SettingsError
+from coresift.pipeline.config import Recipe
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A recipe and the origin of every value: `default`, the recipe's file name, or `--set`."""
+
+    recipe: Recipe
+    origins: Mapping[str, str]
+
+    def to_yaml(self) -> str:
+        """The resolved settings as a recipe that can be run again; each line says where its value came from."""
+        return "\n".join(_lines(self.recipe.model_dump(mode="json"), self.origins)) + "\n"
+
+
+def load_recipe(source: str | Path, overrides: Sequence[str] = ()) -> Resolved:
+    """Read a recipe.
+
+    Args:
+        source: A YAML file, or the name of a shipped recipe (`demo`, `brief-small`, ...).
+        overrides: `a.b=value` settings, the value in YAML; they win over the file.
+
+    Raises:
+        SettingsError: If the file is missing or broken, or a setting is unknown or out of range.
+    """
+    path = find_recipe(source)
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: not a readable YAML file ({error}). Mend it and run again.") from None
+    if not isinstance(values, dict):
+        raise SettingsError(f"{path}: a recipe is a mapping of settings, found {type(values).__name__}.")
+    return resolve(values, overrides, origin=path.name)
+
+
+def find_recipe(source: str | Path) -> Path:
+    """The file of a recipe given by path or by shipped name."""
+    path = Path(source)
+    shipped = shipped_recipes()
+    if path.is_file():
+        return path
+    if str(source) in shipped:
+        return shipped[str(source)]
+    raise SettingsError(f"{source}: no such recipe file. Give a YAML file or one of: {', '.join(sorted(shipped))}.")
+
+
+def shipped_recipes() -> dict[str, Path]:
+    """Name -> file of the recipes inside the package."""
+    folder = Path(str(resources.files("coresift.recipes")))
+    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+
+
+def resolve(values: Mapping[str, Any], overrides: Sequence[str] = (), *, origin: str = "recipe") -> Resolved:
+    """Check a mapping of settings with overrides applied. Raises SettingsError as `load_recipe` does."""
+    merged: dict[str, Any] = _copy(values)
+    origins = dict.fromkeys(_leaves(merged), origin)
+    for override in overrides:
+        key, value = _parse_override(override)
+        _put(merged, key, value)
+        origins = {known: its for known, its in origins.items() if not known.startswith(f"{key}.")}
+        origins.update(dict.fromkeys(_leaves(value, key), "--set"))
+    recipe = check(merged)
+    return Resolved(recipe, {key: origins.get(key, "default") for key in _leaves(recipe.model_dump(mode="json"))})
+
+
+def check(values: Mapping[str, Any]) -> Recipe:
+    """The recipe of a plain mapping, or a SettingsError that names the first faults and how to mend them."""
+    try:
+        return Recipe(**values)
+    except ValidationError as error:
+        raise SettingsError(_in_words(error)) from None
+
+
+def _in_words(error: ValidationError) -> str:
+    faults = []
+    for fault in error.errors()[:5]:
+        place = ".".join(str(part) for part in fault["loc"])
+        if fault["type"] == "extra_forbidden":
+            faults.append(f"{place}: no such setting.{_nearest(place)}")
+        elif fault["type"] == "missing":
+            faults.append(f"{place}: missing. Add it to the recipe or pass --set {place}=VALUE.")
+        else:
+            faults.append(f"{place}: {fault['msg']}, got {fault['input']!r}.")
+    return "\n".join(faults) + "\nRun `coresift schema` for every setting and its rule."
+
+
+def _nearest(place: str) -> str:
+    close = difflib.get_close_matches(place.rsplit(".", 1)[-1], _all_names(Recipe), n=1)
+    return f" Did you mean {close[0]!r}?" if close else ""
+
+
+def _all_names(model: type[BaseModel]) -> set[str]:
+    schema = model.model_json_schema()
+    parts = [schema, *schema.get("$defs", {}).values()]
+    parts += schema["properties"].get("method", {}).get("anyOf", [])
+    return {name for part in parts for name in part.get("properties", {})}
+
+
+def _parse_override(text: str) -> tuple[str, Any]:
+    key, equals, value = text.partition("=")
+    if equals == "" or key.strip() == "":
+        raise SettingsError(f"--set {text}: not of the form key=value. Example: --set pool.path=my.jsonl")
+    try:
+        return key.strip(), yaml.safe_load(value)
+    except yaml.YAMLError:
+        return key.strip(), value
+
+
+def _put(values: dict[str, Any], key: str, value: Any) -> None:
+    *path, last = key.split(".")
+    for part in path:
+        inner = values.get(part)
+        values[part] = inner if isinstance(inner, dict) else {}
+        values = values[part]
+    values[last] = value
+
+
+def _copy(value: Any) -> Any:
+    return {key: _copy(inner) for key, inner in value.items()} if isinstance(value, Mapping) else value
+
+
+def _leaves(value: Any, prefix: str = "") -> list[str]:
+    if isinstance(value, Mapping) and len(value) > 0:
+        return [leaf for key, inner in value.items() for leaf in _leaves(inner, f"{prefix}.{key}".lstrip("."))]
+    return [prefix]
+
+
+def _lines(values: Mapping[str, Any], origins: Mapping[str, str], prefix: str = "") -> list[str]:
+    lines = []
+    for key, value in values.items():
+        place = f"{prefix}{key}"
+        indent = "  " * prefix.count(".")
+        if isinstance(value, Mapping) and len(value) > 0:
+            lines += [f"{indent}{key}:", *_lines(value, origins, f"{place}.")]
+        else:
+            text = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=10**9)
+            lines.append(f"{indent}{key}: {text.removesuffix('...' + chr(10)).strip()}  # {origins.get(place, 'default')}")
+    return lines

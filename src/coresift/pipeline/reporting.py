@@ -1,0 +1,108 @@
+"""The report stage: what a run folder holds, gathered for the page."""
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from coresift.coreset import Coreset
+from coresift.data.pool import Example
+from coresift.pipeline.runs import Run, read_json
+from coresift.pipeline.stages import Say, feature_store, select
+from coresift.report.page import write_report
+from coresift.report.view import RunView
+
+TEXT_LENGTH = 400
+"""Characters of an example that the page shows."""
+
+
+def report(run: Run, *, say: Say = print) -> Path:
+    """Draw the page from what is there; scores and training appear once they exist."""
+    view = gather(run, select(run, say=say))
+    page = write_report(view, run.folder / "report")
+    say(f"page: {page}")
+    return page
+
+
+def gather(run: Run, coreset: Coreset) -> RunView:
+    """Everything the page shows, as plain values."""
+    pool, rendered = run.inputs.pool, run.inputs.rendered
+    scores = read_json(run.folder / "scores.json", {"rows": []})
+    return RunView(
+        name=run.recipe.name,
+        method=run.recipe.selector.name,
+        pool={
+            "n": len(pool),
+            "sources": _counts([example.source for example in pool]),
+            "lengths": [None if row is None else row.n_targets for row in rendered.rows],
+            "excluded": [{"id": pool[place].id, "reason": _too_long(run)} for place in rendered.excluded],
+            "duplicates": sum(len(group) - 1 for group in pool.duplicates),
+            "skipped": len(pool.skipped),
+            "fingerprint": pool.fingerprint,
+        },
+        coreset={
+            "indices": coreset.indices,
+            "ids": coreset.ids,
+            "weights": coreset.weights,
+            "diagnostics": coreset.diagnostics,
+            "provenance": coreset.provenance,
+        },
+        settings=run.recipe.model_dump(mode="json"),
+        origins=run.resolved.origins,
+        budget=str(coreset.provenance.get("budget", "")),
+        weighting=None if run.recipe.train is None else run.recipe.train.weighting,
+        trials=coreset.diagnostics.get("trials") or [],
+        spaces=_spaces(run),
+        texts=[_text(example) for example in pool],
+        ids=list(pool.ids),
+        example_sources=[example.source for example in pool],
+        costs=[{"stage": stage, **cost} for stage, cost in run.costs.items()],
+        scores=scores["rows"],
+        notes=_notes(run),
+    )
+
+
+def _notes(run: Run) -> list[str]:
+    held_out = len(run.inputs.held_out_positions)
+    notes = []
+    if held_out > 0:
+        notes.append(f"{held_out} examples of the pool were held out at random for scoring and could not be chosen.")
+    return notes
+
+
+def _too_long(run: Run) -> str:
+    return f"longer than pool.max_tokens={run.recipe.pool.max_tokens}"
+
+
+def _counts(names: list[str]) -> dict[str, int]:
+    return dict(Counter(names).most_common())
+
+
+def _text(example: Example) -> str:
+    text = "\n".join(f"{message.role}: {message.content}" for message in example.messages)
+    return text if len(text) <= TEXT_LENGTH else text[: TEXT_LENGTH - 1] + "…"
+
+
+def _spaces(run: Run) -> dict[str, np.ndarray]:
+    """Both gradient spaces on their two leading principal directions; NaN where an example has no features."""
+    store = feature_store(run)
+    if store is None:
+        return {}
+    spaces = {}
+    for spec in run.recipe.selector.requires:
+        flat = np.full((len(run.inputs.pool), 2), np.nan)
+        flat[run.inputs.candidates] = plane(store[spec])
+        spaces[spec.loss] = flat
+    return spaces
+
+
+def plane(rows: torch.Tensor) -> np.ndarray:
+    """Coordinates [n, 2] of rows [n, d] on their two leading principal directions; zeros where there are none."""
+    centred = rows - rows.mean(dim=0)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        _, _, directions = torch.svd_lowrank(centred, q=min(6, *centred.shape), niter=4)
+    flat = (centred @ directions[:, :2]).double().numpy()
+    return np.pad(flat, ((0, 0), (0, 2 - flat.shape[1])))
+

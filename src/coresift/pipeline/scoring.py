@@ -1,0 +1,99 @@
+"""The evaluation stage: every trained model, and the base, on the same held-out examples; one table at the end."""
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from coresift import files
+from coresift.evaluation.scores import mean_and_spread, score
+from coresift.models.load import load_model
+from coresift.pipeline.runs import Run, read_json
+from coresift.pipeline.stages import Say, train
+from coresift.training.checkpoints import Checkpoint, load_trained
+
+PREPARATION = ("warm-up", "gradients", "selection")
+"""Stages that a method pays for before its final training."""
+
+
+def evaluate(run: Run, *, say: Say = print) -> list[dict[str, Any]]:
+    """Score the base model and every trained one; scores that are there are kept.
+
+    Returns:
+        The rows of the score table, as in scores.json; empty when nothing was trained or held out.
+    """
+    trained = train(run, say=say)
+    if len(trained) == 0 or run.inputs.held_out is None:
+        return []
+    singles = {name: _score_one(run, name, checkpoint, say) for name, checkpoint in trained.items()}
+    rows = [_row(run, name, [singles[name]], [trained[name]]) for name in trained if not name.startswith("random-")]
+    repeats = [name for name in trained if name.startswith("random-")]
+    if len(repeats) > 0:
+        rows.insert(1, _row(run, "random", [singles[name] for name in repeats], [trained[name] for name in repeats]))
+    if run.recipe.compare.base:
+        rows.append(_row(run, "none (base model)", [_score_one(run, "base", None, say)], []))
+    files.write_json(run.folder / "scores.json", {"test_examples": len(run.inputs.held_out.pool), "rows": rows})
+    return rows
+
+
+def _score_one(run: Run, name: str, checkpoint: Checkpoint | None, say: Say) -> dict[str, Any]:
+    path = _scores_file(run, name)
+    known = read_json(path, None)
+    if known is not None:
+        return known
+    held_out = run.inputs.held_out
+    assert held_out is not None, "callers check that something is held out"
+    began = time.perf_counter()
+    where = {"dtype": run.recipe.model.dtype, "device": run.recipe.model.device}
+    if checkpoint is None:
+        model = load_model(run.inputs.base, **where)
+    else:
+        model = load_trained(run.inputs.base, checkpoint, **where)
+    scores = score(model, held_out, run.inputs.renderer, batch_tokens=run.recipe.evaluate.batch_tokens).to_json()
+    run.record("evaluation", seconds=time.perf_counter() - began)
+    files.write_json(path, scores)
+    exact = "" if scores["accuracy"] is None else f", exact answers {scores['accuracy']['all']:.3f}"
+    say(f"scores of {name}: held-out loss {scores['loss']['response']:.4f}{exact}")
+    return scores
+
+
+def _scores_file(run: Run, name: str) -> Path:
+    if name == run.recipe.selector.name:
+        return run.folder / "final" / "scores.json"
+    return run.folder / "compare" / name / "scores.json"
+
+
+def _row(
+    run: Run, name: str, scores: Sequence[Mapping[str, Any]], checkpoints: Sequence[Checkpoint]
+) -> dict[str, Any]:
+    """One row of the table: means over repeats; a method's warm-up, gradients and selection count as its own."""
+    summaries = [checkpoint.summary for checkpoint in checkpoints]
+    paid = PREPARATION if name == run.recipe.selector.name else ()
+    before = {stage: cost for stage, cost in run.costs.items() if stage in paid}
+    warm_up_tokens = before.get("warm-up", {}).get("tokens") or 0
+    seconds = [summary["seconds"] for summary in summaries]
+    return {
+        "name": name,
+        "seeds": len(scores),
+        "examples": summaries[0]["examples"] if summaries else 0,
+        "tokens": round(_mean([summary["tokens"] for summary in summaries]) + warm_up_tokens),
+        "seconds": round(_mean(seconds) + sum(cost["seconds"] for cost in before.values()), 2),
+        **_pooled(scores),
+    }
+
+
+def _pooled(scores: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    means: dict[str, Any] = {}
+    spreads: dict[str, Any] = {}
+    for kind in ("accuracy", "loss"):
+        if scores[0][kind] is None:
+            means[kind] = None
+            continue
+        pairs = {part: mean_and_spread([score[kind][part] for score in scores]) for part in scores[0][kind]}
+        means[kind] = {part: mean for part, (mean, _) in pairs.items()}
+        spreads[kind] = {part: spread for part, (_, spread) in pairs.items()}
+    return {**means, "spread": spreads if len(scores) > 1 else None}
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values) if len(values) > 0 else 0

@@ -1,0 +1,221 @@
+"""The stages of a run. Each reads files and writes files, does only what is missing, and can be killed at any moment.
+
+    warmup ─▶ extract ─▶ select ─▶ train ─▶ evaluate ─▶ report
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from coresift import files
+from coresift.coreset import Coreset
+from coresift.data.writers import write_coreset, write_skipped
+from coresift.errors import RunError
+from coresift.extract.run import GradientExtractor, extract_gradients
+from coresift.features.specs import GradientSpec
+from coresift.features.store import FeatureStore
+from coresift.models.load import load_model, model_fingerprint
+from coresift.models.lora import load_adapter
+from coresift.pipeline.runs import Run
+from coresift.seeds import derive, generator
+from coresift.select import select as choose
+from coresift.training.checkpoints import Checkpoint
+from coresift.training.trainer import train as fine_tune
+
+Say = Callable[[str], None]
+
+
+def warmup(run: Run, *, say: Say = print) -> Checkpoint | None:
+    """Train LoRA on a random part of the candidates; None when the method needs no gradients."""
+    if len(run.recipe.selector.requires) == 0:
+        return None
+    inputs, settings = run.inputs, run.recipe.warmup
+    n = len(inputs.rows)
+    size = max(1, int(np.floor(settings.fraction * n + 0.5)))
+    chosen = np.sort(generator(run.recipe.seed, "warm-up").permutation(n)[:size])
+    run.begin()
+    done = (run.folder / "warmup" / "training.json").exists()
+    checkpoint = fine_tune(
+        inputs.base,
+        [inputs.rows[row] for row in chosen],
+        out=run.folder / "warmup",
+        settings=run.recipe.warmup_train,
+        seed=derive(run.recipe.seed, "warm-up training"),
+        device=run.recipe.model.device,
+        dtype=run.recipe.model.dtype,
+        label="warm-up",
+    )
+    _account(run, "warm-up", checkpoint, done)
+    if not done:
+        say(f"warm-up: LoRA on {size} random examples of {n}, loss {_losses(checkpoint)}")
+    return checkpoint
+
+
+def extract(run: Run, *, say: Say = print) -> FeatureStore | None:
+    """Compute the gradient features that the method requires; only missing shards are computed."""
+    specs = [spec for spec in run.recipe.selector.requires if isinstance(spec, GradientSpec)]
+    checkpoint = warmup(run, say=say)
+    if checkpoint is None:
+        return None
+    store = _store(run, checkpoint)
+    if all(len(store.array(spec).missing()) == 0 for spec in specs):
+        return store
+    model = load_model(run.inputs.base, dtype=run.recipe.model.dtype, device=run.recipe.model.device)
+    extractor = GradientExtractor(
+        load_adapter(model, checkpoint.adapter, trainable=True),
+        start_token=run.inputs.renderer.start_token,
+        pad_token=run.inputs.renderer.pad_token,
+        moments=checkpoint.moments() if any(spec.preconditioner != "none" for spec in specs) else None,
+        batch_tokens=run.recipe.extract.batch_tokens,
+    )
+    cost = extract_gradients(extractor, run.inputs.rows, store, specs, say=say)
+    run.record("gradients", seconds=cost.seconds, tokens=cost.tokens, flops=cost.flops)
+    say(f"gradients: {store.n} examples, {len(specs)} losses, {cost.seconds:.0f} s")
+    return store
+
+
+def feature_store(run: Run) -> FeatureStore | None:
+    """The features a finished extraction left, or None when the method needs none."""
+    checkpoint = warmup(run)
+    return None if checkpoint is None else _store(run, checkpoint)
+
+
+def _store(run: Run, checkpoint: Checkpoint) -> FeatureStore:
+    identity = {
+        **run.inputs.fingerprints,
+        "model": model_fingerprint(run.inputs.base),
+        "adapter": checkpoint.fingerprint,
+        "dtype": run.recipe.model.dtype,
+        "start_token": run.inputs.renderer.start_token,
+    }
+    ids = [run.inputs.pool[int(position)].id for position in run.inputs.candidates]
+    return FeatureStore(run.folder / "features", identity=identity, ids=ids, shard_rows=run.recipe.extract.shard_rows)
+
+
+def select(run: Run, *, say: Say = print) -> Coreset:
+    """Choose the coreset (several when the recipe lists budgets) and write it in every form."""
+    if (run.folder / "coreset.jsonl").exists():
+        return _same_pool(run, Coreset.load(run.folder))
+    store = extract(run, say=say)
+    run.begin()
+    coresets = choose(
+        run.recipe.selector,
+        store,
+        run.recipe.budgets,
+        ids=[run.inputs.pool[int(position)].id for position in run.inputs.candidates],
+        tokens=np.array([len(row.tokens) for row in run.inputs.rows]),
+        seed=derive(run.recipe.seed, "selection"),
+        provenance={"fingerprints": run.inputs.fingerprints},
+    )
+    placed = sorted((_in_pool(run, coreset) for coreset in coresets), key=len)
+    for coreset in placed[:-1]:
+        _write(run, coreset, run.folder / "budgets" / str(len(coreset)))
+    _write(run, placed[-1], run.folder)
+    seconds = placed[-1].provenance["seconds"]
+    run.record("selection", seconds=seconds)
+    say(f"selection: {len(placed[-1])} of {len(run.inputs.rows)} examples by {run.recipe.selector.name}, {seconds:.1f} s")
+    return placed[-1]
+
+
+def _in_pool(run: Run, coreset: Coreset) -> Coreset:
+    """Positions among the candidates become positions in the pool as it was read."""
+    return replace(coreset, indices=run.inputs.candidates[coreset.indices], prefixes={})
+
+
+def _same_pool(run: Run, coreset: Coreset) -> Coreset:
+    found = coreset.provenance["fingerprints"].get("pool")
+    if found != run.inputs.pool.fingerprint:
+        raise RunError(
+            f"{run.folder}/coreset.json was chosen from the pool {found}, but {run.recipe.pool.path} is now "
+            f"{run.inputs.pool.fingerprint}. Use another name (--set name=NAME) or delete the folder."
+        )
+    return coreset
+
+
+def _write(run: Run, coreset: Coreset, folder: Path) -> None:
+    """Files of one coreset; the rows come last, so their presence says that all is written."""
+    write_skipped(run.folder / "skipped.jsonl", run.inputs.pool.skipped)
+    coreset.save(folder)
+    trials = coreset.diagnostics.get("trials") or []
+    if len(trials) > 0:
+        files.write_text(folder / "alpha_search.csv", _trials_csv(trials, coreset.diagnostics["alpha"]))
+    write_coreset(folder / "coreset.jsonl", run.inputs.pool, coreset.indices, coreset.weights)
+
+
+def _trials_csv(trials: list[dict[str, float]], chosen: float) -> str:
+    lines = ["alpha,B_KN,B_IF,total,chosen"]
+    for trial in trials:
+        total = trial["B_KN"] + trial["B_IF"]
+        mark = int(trial["alpha"] == chosen)
+        lines.append(f"{trial['alpha']!r},{trial['B_KN']!r},{trial['B_IF']!r},{total!r},{mark}")
+    return "\n".join(lines) + "\n"
+
+
+def train(run: Run, *, say: Say = print) -> dict[str, Checkpoint]:
+    """Train the final model on the coreset, and the models it is compared with.
+
+    Returns:
+        Name -> checkpoint: the method's name first, then `random-0`, ..., `full`.
+    """
+    coreset = select(run, say=say)
+    if run.recipe.train is None:
+        return {}
+    trained = {run.recipe.selector.name: _train_on(run, coreset, run.folder / "final", "final training", say)}
+    for name, other in _comparisons(run, len(coreset)).items():
+        folder = run.folder / "compare" / name
+        if not (folder / "coreset.jsonl").exists():
+            _write(run, other, folder)
+        trained[name] = _train_on(run, other, folder / "final", f"training on {name}", say)
+    return trained
+
+
+def _comparisons(run: Run, size: int) -> dict[str, Coreset]:
+    from coresift.selectors import SELECTORS
+
+    ids = [run.inputs.pool[int(position)].id for position in run.inputs.candidates]
+    stamp = {"fingerprints": run.inputs.fingerprints}
+    sets: dict[str, Coreset] = {}
+    for repeat in range(run.recipe.compare.random):
+        seed = derive(run.recipe.seed, "compare", repeat)
+        sets[f"random-{repeat}"] = choose(SELECTORS["random"](), None, size, ids=ids, seed=seed, provenance=stamp)
+    if run.recipe.compare.full:
+        sets["full"] = choose(SELECTORS["full"](), None, 1.0, ids=ids, provenance=stamp)
+    return {name: _in_pool(run, coreset) for name, coreset in sets.items()}
+
+
+def _train_on(run: Run, coreset: Coreset, out: Path, label: str, say: Say) -> Checkpoint:
+    inputs, settings = run.inputs, run.recipe.train
+    assert settings is not None, "callers check that there is a final training"
+    row_of = {int(position): row for row, position in enumerate(inputs.candidates)}
+    done = (out / "training.json").exists()
+    checkpoint = fine_tune(
+        inputs.base,
+        [inputs.rows[row_of[int(position)]] for position in coreset.indices],
+        weights=coreset.weights,
+        out=out,
+        settings=settings,
+        seed=derive(run.recipe.seed, "final training"),
+        device=run.recipe.model.device,
+        dtype=run.recipe.model.dtype,
+        label=label,
+    )
+    _account(run, label, checkpoint, done)
+    if not done:
+        say(f"{label}: {len(coreset)} examples, weighting {settings.weighting}, loss {_losses(checkpoint)}")
+    if run.recipe.merge and settings.tuning != "full" and not (out / "merged").exists():
+        from coresift.models.lora import merge_adapter
+
+        merge_adapter(inputs.base, checkpoint.adapter, out / "merged")
+    return checkpoint
+
+
+def _account(run: Run, stage: str, checkpoint: Checkpoint, done: bool) -> None:
+    if not done:
+        summary = checkpoint.summary
+        run.record(stage, seconds=summary["seconds"], tokens=summary["tokens"], flops=summary["flops"])
+
+
+def _losses(checkpoint: Checkpoint) -> str:
+    return f"{checkpoint.summary['loss_first']:.3f} -> {checkpoint.summary['loss_last']:.3f}"

@@ -1,0 +1,147 @@
+"""The page of a run: one HTML file that needs nothing else, with the figures also written beside it.
+
+Text of the pool reaches the page by two roads only: Jinja's autoescape, and a JSON block without `<`, `>` and `&`. The
+page's policy forbids every resource except embedded images, and every script except the one whose hash it names.
+"""
+
+import base64
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from markupsafe import Markup
+
+from coresift.files import write_text, write_whole
+from coresift.report import sections, tables, units, words
+from coresift.report.figures import alt_texts, draw
+from coresift.report.scatter import MOST_UNCHOSEN, scatter_data, script_json, shorten, spaces_of
+from coresift.report.view import RunView
+
+HERE = Path(__file__).parent
+MOST_LISTED = 50
+
+
+def write_report(view: RunView, folder: str | Path) -> Path:
+    """Write `index.html` and its figures into `folder`.
+
+    Args:
+        view: the run.
+        folder: made when absent; files of the same names are replaced.
+
+    Returns:
+        The path of the page.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    figures = draw(view)
+    for name, (light, _) in figures.items():
+        write_whole(folder / f"{name}.png", _writer(light))
+    page = folder / "index.html"
+    # A pool may hold lone surrogates, which UTF-8 cannot; they become question marks.
+    write_text(page, render_page(view, figures).encode("utf-8", "replace").decode("utf-8"))
+    return page
+
+
+def _writer(content: bytes) -> Callable[[Path], Any]:
+    return lambda path: path.write_bytes(content)
+
+
+def render_page(view: RunView, figures: dict[str, tuple[bytes, bytes]]) -> str:
+    """The HTML text; `figures` as `coresift.report.figures.draw` gives them."""
+    script = (HERE / "page.js").read_text(encoding="utf-8")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return _template().render(
+        view=view,
+        css=Markup((HERE / "page.css").read_text(encoding="utf-8")),
+        script=Markup(script),
+        script_hash=digest,
+        figures={name: tuple(map(_data_uri, pair)) for name, pair in figures.items()},
+        alts=alt_texts(view),
+        **_facts(view),
+    )
+
+
+def _template() -> Any:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters.update(
+        count=units.count,
+        number=units.number,
+        prefixed=units.prefixed,
+        duration=units.duration,
+        percent=units.percent,
+        shorten=shorten,
+        with_spread=tables.with_spread,
+        value_of=tables.value_of,
+        seed_count=tables.seed_count,
+    )
+    return environment.get_template("page.html")
+
+
+def _data_uri(content: bytes) -> str:
+    return "data:image/png;base64," + base64.b64encode(content).decode()
+
+
+def _facts(view: RunView) -> dict[str, Any]:
+    """Everything the template prints, already computed."""
+    costs, totals = sections.cost_rows(view)
+    data = scatter_data(view)
+    certificate = view.diagnostics.get("certificate") or {}
+    return {
+        "title": words.title(view),
+        "lede": [words.chosen(view), words.trained(view)],
+        "tiles": _tiles(view),
+        "outcome": words.outcome(view.scores, len(view.indices)),
+        "best": _best(view),
+        "accuracy_parts": tables.ACCURACY,
+        "loss_parts": tables.LOSS,
+        "trial": sections.chosen_trial(view),
+        "data": data,
+        "data_json": Markup(script_json(data)) if data else "",
+        "subsampled": view.n - len(view.indices) > MOST_UNCHOSEN,
+        "moved": [name for name, (_, moved) in spaces_of(view).items() if moved],
+        "mix": sections.source_mix(view),
+        "lengths": sections.length_rows(view),
+        "weight": sections.weight_facts(view),
+        "heaviest": sections.heaviest(view),
+        "certificate": words.certificate(certificate.get("error"), certificate.get("lower_bound"), len(view.indices)),
+        "gradients": sections.gradient_rows(view),
+        "costs": costs,
+        "cost_totals": totals,
+        "settings": sections.flat_settings(view.settings),
+        "excluded": list(view.pool.get("excluded") or [])[:MOST_LISTED],
+        "n_excluded": len(view.pool.get("excluded") or []),
+        "provenance": sections.flat_settings(view.provenance),
+    }
+
+
+def _best(view: RunView) -> dict[tuple[str, str], float]:
+    """The best mean per column of the score table: highest accuracy, lowest loss; only where rows can be compared."""
+    best: dict[tuple[str, str], float] = {}
+    for kind, parts, choose in (("accuracy", tables.ACCURACY, max), ("loss", tables.LOSS, min)):
+        for part in parts:
+            values = [value for score in view.scores if (value := tables.value_of(score, kind, part)) is not None]
+            if len(values) > 1:
+                best[kind, part] = choose(values)
+    return best
+
+
+def _tiles(view: RunView) -> list[tuple[str, str, str]]:
+    """The few numbers at the top: (label, value, small print)."""
+    picks, facts = len(view.indices), sections.weight_facts(view)
+    tiles = [("chosen", units.count(picks), f"of {units.count(view.n)} ({units.percent(picks / max(1, view.n))})")]
+    alpha = view.diagnostics.get("alpha")
+    if alpha is not None:
+        tiles.append(("α", units.number(float(alpha), digits=3), str(view.diagnostics.get("alpha_mode") or "")))
+    if facts and not facts["equal"]:
+        share = units.percent(facts["effective_share"], digits=0)
+        tiles.append(("effective size", units.number(facts["effective"], digits=3), f"{share} of the picks"))
+    tiles.append(("training", words.training_word(view), ""))
+    seconds = sections.cost_rows(view)[1]["seconds"]
+    if seconds is not None:
+        tiles.append(("whole run", units.duration(seconds), "all stages"))
+    return tiles

@@ -1,0 +1,179 @@
+"""What each section of the page shows, computed from the view: shares, quantiles, sums. No markup here."""
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from coresift.report.view import RunView
+
+Facts = dict[str, Any]
+
+
+def source_mix(view: RunView) -> list[Facts]:
+    """One row per source, most frequent in the pool first: shares of the pool, of the picks and of the weight.
+
+    Returns:
+        Rows {source, pool, pool_share, picks, pick_share, weight, weight_share}; empty when sources are unknown.
+    """
+    pool = Counter(view.example_sources) or Counter(
+        {str(s): int(c) for s, c in (view.pool.get("sources") or {}).items()}
+    )
+    if not pool or len(view.example_sources) == 0:
+        return []
+    picks: Counter[str] = Counter()
+    weight: dict[str, float] = {}
+    for position, value in zip(view.indices, view.weights, strict=True):
+        source = view.example_sources[position]
+        picks[source] += 1
+        weight[source] = weight.get(source, 0.0) + float(value)
+    total = sum(weight.values()) or 1.0
+    return [
+        {
+            "source": source or "(no source)",
+            "pool": size,
+            "pool_share": size / pool.total(),
+            "picks": picks[source],
+            "pick_share": picks[source] / max(1, picks.total()),
+            "weight": weight.get(source, 0.0),
+            "weight_share": weight.get(source, 0.0) / total,
+        }
+        for source, size in sorted(pool.items(), key=lambda item: (-item[1], item[0]))
+    ]
+
+
+def response_lengths(view: RunView) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+    """Response tokens of the pool `[m]`, of the picks `[k]`, and the picks' weights; None when lengths are unknown."""
+    raw = view.pool.get("lengths")
+    if raw is None or len(raw) == 0:
+        return None
+    lengths = np.asarray([np.nan if length is None else length for length in raw], dtype=np.float64)
+    picked, weights = lengths[view.indices], view.weights
+    known = np.isfinite(picked)
+    everything = lengths[np.isfinite(lengths)]
+    if len(everything) == 0 or not known.any():
+        return None
+    return everything, picked[known], weights[known]
+
+
+def weighted_quantile(values: np.ndarray, weights: np.ndarray, share: float) -> float:
+    """The smallest value at or below which lies `share` of the weight."""
+    order = np.argsort(values, kind="stable")
+    reached = np.cumsum(weights[order])
+    place = int(np.searchsorted(reached, share * reached[-1] * (1 - 1e-12)))
+    return float(values[order][min(place, len(values) - 1)])
+
+
+def length_rows(view: RunView) -> list[Facts]:
+    """Mean, median, 90 % point, longest and total response tokens: of the pool, the picks, the weighted picks."""
+    found = response_lengths(view)
+    if found is None:
+        return []
+    pool, picked, weights = found
+    rows = [("pool", pool, np.ones(len(pool))), ("chosen, counted", picked, np.ones(len(picked)))]
+    rows.append(("chosen, weighted", picked, weights))
+    return [
+        {
+            "name": name,
+            "mean": float(np.average(values, weights=mass)),
+            "median": weighted_quantile(values, mass, 0.5),
+            "high": weighted_quantile(values, mass, 0.9),
+            "longest": float(values.max()),
+            "total": float(values.sum()) if name != "chosen, weighted" else None,
+        }
+        for name, values, mass in rows
+    ]
+
+
+def weight_facts(view: RunView) -> Facts:
+    """Sum, extremes, effective sample size (sum w)^2 / sum w^2, and how few picks carry half of the weight."""
+    weights = np.sort(view.weights)[::-1]
+    if len(weights) == 0:
+        return {}
+    total = float(weights.sum())
+    effective = total**2 / float((weights**2).sum())
+    return {
+        "picks": len(weights),
+        "sum": total,
+        "smallest": float(weights[-1]),
+        "median": float(np.median(weights)),
+        "largest": float(weights[0]),
+        "effective": effective,
+        "effective_share": effective / len(weights),
+        "half": int(np.searchsorted(np.cumsum(weights), total / 2)) + 1,
+        "equal": bool(np.ptp(weights) == 0),
+    }
+
+
+def heaviest(view: RunView, *, rows: int = 8) -> list[Facts]:
+    """The picks of largest weight (earliest pick first among equals), with their text where it is known."""
+    order = np.argsort(-view.weights, kind="stable")[:rows]
+    ids = view.coreset.get("ids") or ()
+    found = []
+    for place in order:
+        position = int(view.indices[place])
+        found.append(
+            {
+                "pick": int(place) + 1,
+                "id": str(ids[place]) if len(ids) else "",
+                "source": view.example_sources[position] if len(view.example_sources) else "",
+                "text": view.texts[position] if len(view.texts) else "",
+                "weight": float(view.weights[place]),
+            }
+        )
+    return found
+
+
+def cost_rows(view: RunView) -> tuple[list[Facts], Facts]:
+    """One row per stage with its share of the seconds, and the totals (None where no stage knows the unit)."""
+
+    def total(unit: str) -> float | None:
+        known = [row[unit] for row in view.costs if row.get(unit) is not None]
+        return sum(known) if known else None
+
+    totals = {unit: total(unit) for unit in ("seconds", "tokens", "flops")}
+    rows = [
+        {
+            "stage": row["stage"],
+            "share": (row.get("seconds") or 0.0) / (totals["seconds"] or 1.0),
+            **{unit: row.get(unit) for unit in totals},
+        }
+        for row in view.costs
+    ]
+    return rows, totals
+
+
+def gradient_rows(view: RunView) -> list[Facts]:
+    """Error of the weighted gradient sum per space, beside its proved bound: ||e_X|| <= A_X, ||e_SFT|| <= A_KN + A_IF."""
+    found, bounds = view.diagnostics, []
+    for name, error, bound, cover in (("knowledge", "e_KN", "A_KN", "B_KN"), ("following", "e_IF", "A_IF", "B_IF")):
+        if found.get(error) is not None:
+            bounds.append({"space": name, "error": found[error], "bound": found.get(bound), "cover": found.get(cover)})
+    if found.get("e_SFT") is not None:
+        parts = [found.get("A_KN"), found.get("A_IF")]
+        bound_sum = sum(parts) if all(part is not None for part in parts) else None
+        bounds.append({"space": "response (their sum)", "error": found["e_SFT"], "bound": bound_sum, "cover": None})
+    return [{**row, "share": row["error"] / row["bound"] if row["bound"] else None} for row in bounds]
+
+
+def chosen_trial(view: RunView) -> int | None:
+    """Position of the trial whose alpha the coreset was made with; None without trials or without an alpha."""
+    alpha = view.diagnostics.get("alpha")
+    if alpha is None or len(view.trials) == 0:
+        return None
+    gaps = [abs(float(trial["alpha"]) - float(alpha)) for trial in view.trials]
+    place = int(np.argmin(gaps))
+    return place if gaps[place] < 1e-6 else None
+
+
+def flat_settings(settings: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    """Nested settings as sorted-by-appearance (dotted key, value) pairs."""
+    rows: list[tuple[str, str]] = []
+    for key, value in settings.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, Mapping) and value:
+            rows += flat_settings(value, f"{name}.")
+        else:
+            rows.append((name, "none" if value is None else str(value)))
+    return rows

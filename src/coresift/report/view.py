@@ -1,0 +1,83 @@
+"""Everything the report may know about a run, as plain values: no model, no tokenizer, no run folder."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+
+Weighting = Literal["loss", "sampling", "none"]
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunView:
+    """A run, ready to be drawn. Lists that speak of the pool have one entry per pool example, in pool order.
+
+    A piece that a run does not have stays at its default; its section then vanishes or says why it is empty.
+
+    Attributes:
+        name: name of the run.
+        method: name of the selector, e.g. "brief", "random", "full".
+        pool: `n`; `sources` (source -> count); `lengths` (response tokens per example; None where it was not
+            rendered); `excluded` (list of {id, reason}); `duplicates` and `skipped` (counts); `fingerprint`.
+        coreset: `indices` (pool positions in pick order), `ids`, `weights`, `diagnostics`, `provenance`.
+            Diagnostics read here: alpha, alpha_mode, B_KN, B_IF, A_KN, A_IF, e_KN, e_IF, e_SFT,
+            effective_size, certificate {error, lower_bound}. B and A are sums over the pool.
+        settings: the resolved recipe, nested.
+        origins: dotted setting -> where its value came from ("recipe", "--set", "default").
+        budget: the budget as it was asked for, e.g. "5%"; empty when not recorded.
+        weighting: how the final training used the weights; None when no final model was trained here.
+        trials: one {alpha, B_KN, B_IF} per alpha tried, in the order tried.
+        spaces: "knowledge" and "following" -> a 2-D projection `[n, 2]`; NaN rows are not drawn.
+        texts: a short text per pool example, shown on hover.
+        ids: the id per pool example, shown on hover.
+        example_sources: the source per pool example.
+        costs: {stage, seconds, tokens, flops}; tokens and flops may be None.
+        scores: {name, seeds, examples, tokens, seconds, accuracy, loss, spread}. `accuracy` and `loss` map
+            knowledge / following / all (response for the loss) to a mean over seeds, or are None; `spread` is
+            {"accuracy": {...}, "loss": {...}}: standard deviations over seeds, or None.
+        notes: sentences printed near the top as they are.
+    """
+
+    name: str
+    method: str
+    pool: Row
+    coreset: Row
+    settings: Row = field(default_factory=dict)
+    origins: Mapping[str, str] = field(default_factory=dict)
+    budget: str = ""
+    weighting: Weighting | None = None
+    trials: Sequence[Row] = ()
+    spaces: Mapping[str, np.ndarray] = field(default_factory=dict)
+    texts: Sequence[str] = ()
+    ids: Sequence[str] = ()
+    example_sources: Sequence[str] = ()
+    costs: Sequence[Row] = ()
+    scores: Sequence[Row] = ()
+    notes: Sequence[str] = ()
+
+    @property
+    def n(self) -> int:
+        """Number of examples in the pool."""
+        return int(self.pool["n"])
+
+    @property
+    def indices(self) -> np.ndarray:
+        """Pool positions of the picks, in pick order, int64 `[k]`."""
+        return np.asarray(self.coreset["indices"], dtype=np.int64)
+
+    @property
+    def weights(self) -> np.ndarray:
+        """Weights of the picks, float64 `[k]`."""
+        return np.asarray(self.coreset["weights"], dtype=np.float64)
+
+    @property
+    def diagnostics(self) -> Row:
+        """What the method said about its own answer; empty for methods that say nothing."""
+        return self.coreset.get("diagnostics") or {}
+
+    @property
+    def provenance(self) -> Row:
+        """Where the coreset came from."""
+        return self.coreset.get("provenance") or {}

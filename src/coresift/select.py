@@ -1,0 +1,289 @@
+"""The one door to selection: resolve the budget, run the method, check its answer, stamp where it came from."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from importlib import metadata
+from typing import Any, Protocol, overload, runtime_checkable
+
+import numpy as np
+from pydantic import BaseModel
+
+from coresift.budget import Budget
+from coresift.coreset import Coreset, check_answer
+from coresift.errors import SelectionError
+from coresift.features.base import Features
+from coresift.features.specs import FeatureSpec
+
+BudgetLike = int | float | str | Budget
+MARGIN = 1.1
+"""How many more picks than a token budget seems to hold are made at first, so that one run is nearly always enough."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """A method's answer.
+
+    Attributes:
+        indices: Pool positions, all different, in the order picked.
+        weights: How many pool examples each pick stands for: finite, > 0.
+        nested: Every prefix of `indices` is the method's own answer for that size.
+        diagnostics: Small and JSON-able.
+        prefixes: The answers for the sizes in `Problem.wanted(indices)`, with their own weights and diagnostics.
+    """
+
+    indices: np.ndarray
+    weights: np.ndarray
+    nested: bool
+    diagnostics: Mapping[str, Any] = field(default_factory=dict)
+    prefixes: Mapping[int, "Selection"] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """What a method is given: arrays, the size of the pool, a seed, and which prefixes are wanted too.
+
+    Attributes:
+        n: Number of examples in the pool.
+        features: Arrays by spec; None for methods that require none.
+        seed: Root of the method's random choices.
+        wanted: The prefix sizes wanted of an order of picks, ascending, below its length.
+    """
+
+    n: int
+    features: Features | None = None
+    seed: int = 0
+    wanted: Callable[[np.ndarray], tuple[int, ...]] = lambda order: ()
+
+    def __getitem__(self, spec: FeatureSpec) -> Any:
+        """The array of `spec`. Raises SelectionError if the problem has no features."""
+        if self.features is None:
+            raise SelectionError(f"no features given, but {spec.key} is needed. Pass features that hold it.")
+        return self.features[spec]
+
+
+@runtime_checkable
+class Selector(Protocol):
+    """A one-shot selection method: frozen settings and one function of arrays."""
+
+    @property
+    def name(self) -> str:
+        """The name used in recipes."""
+        ...
+
+    @property
+    def requires(self) -> tuple[FeatureSpec, ...]:
+        """The arrays that `select` will ask for."""
+        ...
+
+    def select(self, problem: Problem, size: int) -> Selection:
+        """Pick `size` examples."""
+        ...
+
+
+@overload
+def select(
+    selector: Selector,
+    features: Features | None,
+    budget: BudgetLike,
+    *,
+    ids: Sequence[str] | None = ...,
+    tokens: Sequence[int] | np.ndarray | None = ...,
+    seed: int = ...,
+    provenance: Mapping[str, Any] | None = ...,
+) -> Coreset: ...
+@overload
+def select(
+    selector: Selector,
+    features: Features | None,
+    budget: list[BudgetLike] | tuple[BudgetLike, ...],
+    *,
+    ids: Sequence[str] | None = ...,
+    tokens: Sequence[int] | np.ndarray | None = ...,
+    seed: int = ...,
+    provenance: Mapping[str, Any] | None = ...,
+) -> list[Coreset]: ...
+def select(
+    selector: Selector,
+    features: Features | None,
+    budget: BudgetLike | list[BudgetLike] | tuple[BudgetLike, ...],
+    *,
+    ids: Sequence[str] | None = None,
+    tokens: Sequence[int] | np.ndarray | None = None,
+    seed: int = 0,
+    provenance: Mapping[str, Any] | None = None,
+) -> Coreset | list[Coreset]:
+    """Choose a weighted subset of a pool.
+
+    Several budgets are answered from one run at the largest of them: a smaller coreset is a prefix of the order of
+    picks with its weights counted again (a method that is not nested is run once per budget). A token budget is the
+    largest prefix whose tokens fit; a nested method is run with a few more picks than seem to fit, and with more again
+    if they all did.
+
+    Args:
+        selector: The method with its settings.
+        features: Arrays for `selector.requires`; may be None for a method that requires none.
+        budget: Count, fraction of the pool, `'5%'`, `'20000 tokens'`, or a list of them.
+        ids: Example ids in pool order; positions as text when None.
+        tokens: Tokens per example, needed for token budgets.
+        seed: Root of random choices.
+        provenance: Facts to stamp on the coreset besides the method's own, for example `fingerprints`.
+
+    Returns:
+        One coreset, or a list in the order of `budget` if that is a list.
+
+    Raises:
+        SettingsError: If a budget is not understood.
+        SelectionError: If budget, features, ids and method do not fit together.
+    """
+    many = isinstance(budget, list | tuple)
+    budgets = [Budget.parse(value) for value in (budget if isinstance(budget, list | tuple) else [budget])]
+    if len(budgets) == 0:
+        raise SelectionError("no budgets given. Pass at least one.")
+    n = _pool_size(features, ids)
+    names = tuple(map(str, range(n))) if ids is None else tuple(ids)
+    lengths = _lengths(tokens, n, needed=any(each.kind == "tokens" for each in budgets))
+    problem = Problem(n=n, features=features, seed=seed)
+    began = time.perf_counter()
+    answers = _answers(selector, problem, budgets, lengths)
+    stamp = {**_stamp(selector, seed, n), **(provenance or {}), "seconds": round(time.perf_counter() - began, 3)}
+    coresets = [
+        _coreset(answer, names, {**stamp, "budget": str(each)}) for answer, each in zip(answers, budgets, strict=True)
+    ]
+    return _with_prefixes(coresets) if many else coresets[0]
+
+
+def _pool_size(features: Features | None, ids: Sequence[str] | None) -> int:
+    if features is None and ids is None:
+        raise SelectionError("neither features nor ids given: the size of the pool is unknown. Pass one of them.")
+    if features is None:
+        n = len(ids or ())
+    elif ids is not None and len(ids) != features.n:
+        raise SelectionError(
+            f"{len(ids)} ids for features of {features.n} rows. Features and ids describe the same pool."
+        )
+    else:
+        n = features.n
+    if n == 0:
+        raise SelectionError("the pool is empty. Selection needs at least one example.")
+    return n
+
+
+def _lengths(tokens: Sequence[int] | np.ndarray | None, n: int, *, needed: bool) -> np.ndarray | None:
+    if tokens is None:
+        if needed:
+            raise SelectionError(
+                "a token budget needs the tokens of every example. Pass tokens=, or a count or fraction."
+            )
+        return None
+    lengths = np.asarray(tokens)
+    if lengths.shape != (n,):
+        raise SelectionError(f"tokens of shape {lengths.shape} for {n} examples. Pass one number per example.")
+    bad = np.flatnonzero(~(np.isfinite(lengths) & (lengths > 0)))
+    if len(bad) > 0:
+        raise SelectionError(f"tokens[{bad[0]}] is {lengths[bad[0]]}. Every example has at least one token.")
+    return lengths.astype(np.int64)
+
+
+def _answers(
+    selector: Selector, problem: Problem, budgets: list[Budget], lengths: np.ndarray | None
+) -> list[Selection]:
+    """One answer per budget, from as few runs of the method as possible."""
+
+    def sizes(order: np.ndarray) -> list[int]:
+        picked = order if lengths is None else lengths[order]
+        return [each.fitting(picked) if each.kind == "tokens" else each.count(problem.n) for each in budgets]
+
+    def wanted(order: np.ndarray) -> tuple[int, ...]:
+        return tuple(sorted({size for size in sizes(order) if size < len(order)}))
+
+    guesses = [_first_guess(each, problem.n, lengths) for each in budgets]
+    size = max(guesses)
+    while True:
+        run = _checked(selector, replace(problem, wanted=wanted), size)
+        if not run.nested:
+            return [_alone(selector, problem, each) for each in budgets]
+        found = sizes(run.indices)
+        if lengths is None or not _more_would_fit(budgets, found, size, lengths):
+            return [run if each == size else run.prefixes[each] for each in found]
+        size = min(problem.n, max(size + 1, round(MARGIN * size)))
+
+
+def _first_guess(budget: Budget, n: int, lengths: np.ndarray | None) -> int:
+    if budget.kind != "tokens" or lengths is None:
+        return budget.count(n)
+    if budget.amount < lengths.min():
+        least = int(lengths.min())
+        raise SelectionError(
+            f"budget {budget}: the shortest example has {least} tokens. Ask for at least {least} tokens."
+        )
+    return min(n, max(1, round(MARGIN * budget.amount / float(lengths.mean()))))
+
+
+def _more_would_fit(budgets: list[Budget], found: list[int], size: int, lengths: np.ndarray) -> bool:
+    """Whether a token budget swallowed all `size` picks while more examples exist."""
+    full = any(each.kind == "tokens" and count == size for each, count in zip(budgets, found, strict=True))
+    return full and size < len(lengths)
+
+
+def _alone(selector: Selector, problem: Problem, budget: Budget) -> Selection:
+    if budget.kind == "tokens":
+        raise SelectionError(
+            f"budget {budget}: prefixes of {selector.name} are not its answers, so no prefix can be cut to fit. "
+            "Give a count or a fraction."
+        )
+    return _checked(selector, problem, budget.count(problem.n))
+
+
+def _checked(selector: Selector, problem: Problem, size: int) -> Selection:
+    """Run the method and refuse an answer that is not one."""
+    answer = selector.select(problem, size)
+    for expected, part in [(size, answer), *answer.prefixes.items()]:
+        check_answer(part.indices, part.weights, what=selector.name)
+        if len(part.indices) != expected:
+            raise SelectionError(f"{selector.name}: {len(part.indices)} picks for a size of {expected}. Report this.")
+        if part.indices.max() >= problem.n:
+            raise SelectionError(f"{selector.name}: pick {part.indices.max()} in a pool of {problem.n}. Report this.")
+    return answer
+
+
+def _stamp(selector: Selector, seed: int, n: int) -> dict[str, Any]:
+    settings = selector.model_dump(mode="json") if isinstance(selector, BaseModel) else {}
+    return {
+        "method": selector.name,
+        "settings": settings,
+        "fingerprints": {},
+        "seed": seed,
+        "n": n,
+        "version": _version(),
+    }
+
+
+def _version() -> str:
+    try:
+        return metadata.version("coresift")
+    except metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def _coreset(answer: Selection, ids: tuple[str, ...], stamp: dict[str, Any]) -> Coreset:
+    return Coreset(
+        indices=answer.indices,
+        weights=answer.weights,
+        ids=tuple(ids[int(index)] for index in answer.indices),
+        diagnostics=answer.diagnostics,
+        provenance=stamp,
+    )
+
+
+def _with_prefixes(coresets: list[Coreset]) -> list[Coreset]:
+    """Let every coreset know the smaller ones that begin in the same way."""
+    by_size = {len(each): each for each in coresets}
+    return [
+        replace(each, prefixes={size: other for size, other in by_size.items() if _begins(each, other)})
+        for each in coresets
+    ]
+
+
+def _begins(longer: Coreset, shorter: Coreset) -> bool:
+    return len(shorter) < len(longer) and bool((longer.indices[: len(shorter)] == shorter.indices).all())
