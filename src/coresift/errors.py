@@ -1,4 +1,4 @@
-"""Every error a user can fix. The message names the value, the rule and the next step; the CLI prints it and exits 2."""
+"""Every error a user can fix: the message names value, rule and next step; the CLI prints it and exits 2."""
 
 
 class CoresiftError(Exception):

@@ -10,7 +10,7 @@ import typer
 from coresift.errors import DataError
 
 
-def inspect(path: Annotated[str, typer.Argument(help="A pool, a run folder, a coreset folder or a feature store.")]) -> None:
+def inspect(path: Annotated[str, typer.Argument(help="A pool, run folder, coreset folder or feature store.")]) -> None:
     """Say what a path holds."""
     print(describe_path(path))
 
@@ -64,7 +64,9 @@ def _store(folder: Path) -> str:
         identity = dict(manifest["identity"])
         total = -(-identity["rows"] // identity["shard_rows"])
     except (ValueError, KeyError) as error:
-        raise DataError(f"{folder / 'manifest.json'}: not a manifest of a feature store ({error!r}). Extract again.") from None
+        raise DataError(
+            f"{folder / 'manifest.json'}: not a manifest of a feature store ({error!r}). Extract again."
+        ) from None
     identity["shards"] = f"{len(manifest['shards'])} of {total}"
     identity["bytes"] = sum(path.stat().st_size for path in folder.glob("*.safetensors"))
     return f"feature store {folder}\n" + _lines(identity)

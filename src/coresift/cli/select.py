@@ -38,7 +38,9 @@ def _stage(recipe: str, model: str | None, out: Path | None, overrides: list[str
     from coresift.cli.stages import run_stage
 
     if model is not None or out is not None:
-        raise SettingsError("--model and --out belong to a pool, not to a recipe. Use --set model.path=... and --set out=...")
+        raise SettingsError(
+            "--model and --out go with a pool; with a recipe use --set model.path=... and --set out=..."
+        )
     run_stage("select", recipe, overrides)
 
 

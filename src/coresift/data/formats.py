@@ -88,13 +88,14 @@ def choose_layout(records: Iterable[Record], *, format: str, columns: Mapping[st
 
 
 def _nearest(layouts: list[Layout], rows: list[Any], name: str) -> Layout:
-    """The layout of which the first record has a part, so that its fault can say what is missing."""
-    for row in rows[:1]:
+    """The layout of which a record has a part, so that its fault can say what is missing."""
+    for row in rows:
         for layout in layouts:
             if layout.touches(row):
                 return layout
+    if len(rows) > 0:
         raise DataError(
-            f"{name}: the columns {_listed(row)} fit no known format ({', '.join(FORMATS)}). "
+            f"{name}: the columns {_listed(rows[0])} fit no known format ({', '.join(FORMATS)}). "
             "Name the columns with --map role=column, for example --map prompt=text --map response=reply."
         )
     return layouts[0]

@@ -63,7 +63,7 @@ def read_hub(name: str, split: str) -> list[Record]:
     try:
         loaded = datasets.load_dataset(match["repository"], match["configuration"], split=split)
     except (OSError, ValueError, RuntimeError, HTTPError, datasets.exceptions.DatasetsError) as error:
-        raise DataError(f"{_tried(name)}: {_first_line(error)}. {_NEXT_STEP}") from None
+        raise DataError(f"{_tried(name)}: {_words(error)}. {_NEXT_STEP}") from None
     return _records(loaded)
 
 
@@ -80,9 +80,7 @@ def _knock(name: str) -> None:
     except OSError as error:
         reason = getattr(error, "reason", error)
         if not isinstance(reason, ssl.SSLError):  # The loader may know certificates that the standard library does not.
-            raise DataError(
-                f"{_tried(name)}: the Hub cannot be reached ({_first_line(reason)}). {_NEXT_STEP}"
-            ) from None
+            raise DataError(f"{_tried(name)}: the Hub cannot be reached ({_words(reason)}). {_NEXT_STEP}") from None
 
 
 def _tried(name: str) -> str:
@@ -95,8 +93,9 @@ _NEXT_STEP = (
 )
 
 
-def _first_line(error: object) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+def _words(error: object) -> str:
+    """What an error says, on one line: data sets with several configurations list them on the second."""
+    return (" ".join(str(error).split()) or type(error).__name__)[:400].rstrip(".")
 
 
 def _records(dataset: Any) -> list[Record]:

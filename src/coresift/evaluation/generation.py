@@ -1,6 +1,7 @@
 """Greedy answers, many prompts at a time."""
 
 from collections.abc import Sequence
+from typing import Any, cast
 
 import torch
 from transformers import PreTrainedModel
@@ -29,7 +30,7 @@ def generate(
         for start in range(0, len(order), batch_size):
             places = order[start : start + batch_size]
             ids, mask = _pad_left([prompts[place] for place in places], pad_token)
-            continued = model.generate(
+            continued = cast(Any, model).generate(
                 input_ids=ids.to(model.device),
                 attention_mask=mask.to(model.device),
                 do_sample=False,

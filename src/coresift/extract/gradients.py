@@ -34,7 +34,7 @@ class GradientTap:
         self._maps: list[nn.Linear] = []
         for name, weight in weights:
             if id(weight) not in owners or owners[id(weight)].bias is not None:
-                raise ModelError(f"{name} is not the weight of a linear map without bias: its gradient cannot be tapped.")
+                raise ModelError(f"{name} is not the weight of a linear map without bias: it cannot be tapped.")
             self._maps.append(owners[id(weight)])
         self._inputs: dict[nn.Module, Tensor] = {}
         self._outputs: dict[nn.Module, Tensor] = {}

@@ -6,10 +6,10 @@
 | `adam`           | g / (sqrt(v / (1 - 0.999^t)) + 1e-8)                         | yes    |
 | `adam-reference` | (0.9 m + 0.1 g) / sqrt(0.999 v + 0.001 g^2 + 1e-8)           | no     |
 
-`adam` is the step AdamW would scale the gradient to, with the denominator frozen at the end of the warm-up (t steps), so
-response = knowledge + following holds for rows as it does for losses. `adam-reference` is the transform of the published
-BRIEF code (no bias correction, epsilon inside the root), for parity; its following row is the difference of the
-transformed response and knowledge gradients, which is not the transform of their difference.
+`adam` scales the gradient as AdamW would, with the denominator frozen at the end of the warm-up (t steps), so
+response = knowledge + following holds for rows as it does for losses. `adam-reference` is the transform of the
+published BRIEF code (no bias correction, epsilon inside the root), for parity; its following row is the difference of
+the transformed response and knowledge gradients, which is not the transform of their difference.
 """
 
 from collections.abc import Mapping

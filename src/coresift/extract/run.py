@@ -14,12 +14,12 @@ from coresift.extract.preconditioners import Moments, Preconditioner
 from coresift.extract.sketch import Sketch
 from coresift.features.specs import GradientSpec
 from coresift.features.store import FeatureStore
-from coresift.models.batches import Batch, by_length, collate
+from coresift.models.batches import Batch, Kind, by_length, collate
 from coresift.models.lora import lora_parameters
 from coresift.models.losses import example_losses, token_nll
 from coresift.models.render import Rendered
 
-LOSSES = ("response", "knowledge")
+LOSSES: tuple[Kind, ...] = ("response", "knowledge")
 """The two losses that are propagated; following = response - knowledge, by linearity."""
 
 
@@ -92,12 +92,10 @@ class GradientExtractor:
         return {spec: _rows_of(spec, parts) for spec in specs}
 
     def _propagate(
-        self, rows: Sequence[Rendered], loss: str, projections: dict[GradientSpec, "Projection"]
+        self, rows: Sequence[Rendered], loss: Kind, projections: dict[GradientSpec, "Projection"]
     ) -> dict[GradientSpec, Tensor]:
         precise = torch.promote_types(self._weights[0][1].dtype, torch.float32)
-        out = {
-            way: torch.zeros(len(rows), way.dim, dtype=precise, device=self.device) for way in projections
-        }
+        out = {way: torch.zeros(len(rows), way.dim, dtype=precise, device=self.device) for way in projections}
         lengths = [len(row.tokens) if loss == "response" else row.n_targets + 1 for row in rows]
         with GradientTap(self.model, self._weights) as tap, torch.enable_grad():
             for places in by_length(lengths, max_tokens=self.batch_tokens):
@@ -111,7 +109,7 @@ class GradientExtractor:
                     out[way][torch.tensor(places, device=self.device)] = into[way]
         return out
 
-    def _collate(self, rows: Sequence[Rendered], loss: str) -> Batch:
+    def _collate(self, rows: Sequence[Rendered], loss: Kind) -> Batch:
         batch = collate(rows, kind=loss, start_token=self.start_token, pad_token=self.pad_token)
         return batch.to(self.device)
 
@@ -150,7 +148,7 @@ def way_of(spec: GradientSpec) -> GradientSpec:
     return spec.stored.model_copy(update={"loss": "response"})
 
 
-def _rows_of(spec: GradientSpec, parts: dict[str, dict[GradientSpec, Tensor]]) -> Tensor:
+def _rows_of(spec: GradientSpec, parts: dict[Kind, dict[GradientSpec, Tensor]]) -> Tensor:
     way = way_of(spec)
     if spec.loss == "following":
         return parts["response"][way] - parts["knowledge"][way]

@@ -77,8 +77,9 @@ class Sketch:
         chunks = -(-(before + signed.shape[1]) // self.dim)
         padded = torch.nn.functional.pad(signed, (before, chunks * self.dim - before - signed.shape[1]))
         # Gathering (not scattering) keeps the order of additions fixed, so CUDA is deterministic too.
-        columns = torch.arange(self.dim, device=self.device)[None, :] - self._shifts(offset // self.dim, chunks)[:, None]
-        places = columns % self.dim + torch.arange(chunks, device=self.device)[:, None] * self.dim
+        shifts = self._shifts(offset // self.dim, chunks)[:, None]
+        columns = (torch.arange(self.dim, device=self.device) - shifts) % self.dim
+        places = columns + torch.arange(chunks, device=self.device)[:, None] * self.dim
         into += padded[:, places.flatten()].view(-1, chunks, self.dim).sum(dim=1)
 
     def _shifts(self, first: int, count: int) -> Tensor:

@@ -76,7 +76,9 @@ def load_model(
             "config.json of a supported architecture and *.safetensors weights; pickled weights and remote code are "
             "not accepted."
         ) from error
-    return (model if quantization is not None else model.to(target)).eval()
+    if quantization is None:
+        model.to(target)  # type: ignore[arg-type,unused-ignore]
+    return model.eval()
 
 
 def resolve_device(device: str) -> torch.device:

@@ -34,11 +34,11 @@ _ADAPTER_NAME = re.compile(r"(lora_[AB])\.[^.]+\.weight$")
 class LoraSettings(Settings):
     """Shape of the adapters. Defaults: the published BRIEF settings (scale alpha / rank = 4)."""
 
-    rank: int = Field(128, ge=1)
-    alpha: float = Field(512, gt=0)
-    dropout: float = Field(0.1, ge=0, lt=1)
+    rank: int = Field(default=128, ge=1)
+    alpha: float = Field(default=512, gt=0)
+    dropout: float = Field(default=0.1, ge=0, lt=1)
     targets: tuple[str, ...] | Literal["attention"] = Field(
-        "attention", description="Names of the linear maps, or `attention`: query, key, value and output."
+        default="attention", description="Names of the linear maps, or `attention`: query, key, value and output."
     )
 
 
@@ -99,9 +99,9 @@ def target_names(model: nn.Module, targets: tuple[str, ...] | Literal["attention
     linear = [name for name, module in model.named_modules() if type(module).__name__ in _LINEAR]
     inside = [name for name in linear if _in_attention(name)]
     if len(inside) == 0:
-        leaves = sorted({name.rpartition(".")[2] for name in linear})
+        known = sorted({name.rpartition(".")[2] for name in linear})
         raise ModelError(
-            f"{type(model).__name__}: no attention maps found among the linear layers {', '.join(leaves)}. "
+            f"{type(model).__name__}: no attention maps found among the linear layers {', '.join(known)}. "
             "Name them in lora.targets."
         )
     leaves = {name.rpartition(".")[2] for name in inside}

@@ -9,7 +9,7 @@ decode to the response.
 
 import unicodedata
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -67,8 +67,8 @@ class Renderer:
             if token is not None:
                 return int(token)
         raise ModelError(
-            f"{self.tokenizer.name_or_path or 'tokenizer'}: no BOS, EOS or PAD token, so the knowledge loss has nothing "
-            "to start from. Give the tokenizer one of them."
+            f"{self.tokenizer.name_or_path or 'tokenizer'}: no BOS, EOS or PAD token, so the knowledge loss has "
+            "nothing to start from. Give the tokenizer one of them."
         )
 
     @property
@@ -94,17 +94,18 @@ class Renderer:
             RenderError: If the template refuses the conversation, alters a response, or the tokens to predict do not
                 decode to the responses.
         """
-        tokens: list[int] = []
-        wanted: list[bool] = []
-        for ids, target in self._parts(self._split(example.messages, example.id), example.id):
-            tokens.extend(ids)
-            wanted.extend([target] * len(ids))
+        parts = list(self._parts(self._split(example.messages, example.id), example.id))
+        tokens = [token for ids, _ in parts for token in ids]
+        wanted = [target for ids, target in parts for _ in ids]
         if True not in wanted:
-            raise RenderError(f"example {example.id}: no token to predict. Give it a response that is not blank.")
+            raise RenderError(
+                f"example {example.id}: no token to predict (a blank response and no end marker). Fix or drop the row."
+            )
         length = len(wanted) - wanted[::-1].index(True)
-        if wanted[0]:
-            tokens, wanted, length = [self.start_token, *tokens], [False, *wanted], length + 1
-        return Rendered(example.id, tuple(tokens[:length]), tuple(wanted[:length]))
+        row = Rendered(example.id, tuple(tokens[:length]), tuple(wanted[:length]))
+        if wanted[0]:  # a template that puts nothing before the first response: it is predicted from the start token
+            return replace(row, tokens=(self.start_token, *row.tokens), response=(False, *row.response))
+        return row
 
     def fits(self, row: Rendered) -> bool:
         """Whether a conversation stays within `max_tokens`."""
@@ -119,12 +120,9 @@ class Renderer:
         Raises:
             RenderError: As `render`.
         """
-        split = self._split((*messages, Message("assistant", "?")), "prompt")
-        parts = list(self._parts(split, "prompt"))
-        while parts and parts[-1][1] is False:
-            parts.pop()
-        before = [token for ids, _ in parts[: -1 if len(parts) else None] for token in ids]
-        return tuple(before)
+        split = self._split((*messages, Message("assistant", "?")), "of a prompt")
+        *before, _, _, _ = self._parts(split, "of a prompt")
+        return tuple(token for ids, _ in before for token in ids) or (self.start_token,)
 
     def decode(self, tokens: Sequence[int]) -> str:
         """Text of tokens, special tokens dropped."""
@@ -137,25 +135,93 @@ class Renderer:
             raise RenderError(f"example {id}: {error}") from error
 
     def _parts(self, split: Split, id: str) -> Iterator[tuple[list[int], bool]]:
-        """Runs of tokens with whether they are predicted, one for every piece, response and end marker."""
-        carried = ""
-        for place, piece in enumerate(split.pieces):
-            if place > 0:
-                ids = self._encode(carried + split.responses[place - 1], id, starts=True)
-                marker, piece_ids = self._marker(piece, id, last=place == len(split.pieces) - 1)
-                self._check(ids, split.responses[place - 1], id)
-                yield ids + marker, True
+        """Token runs and whether they are predicted: piece, then for every response: itself, end marker, piece."""
+        piece, moved = _move_spaces(split.pieces[0])
+        yield self._encode(piece, id), False
+        for turn, response in enumerate(split.responses, start=1):
+            last = turn == len(split.responses)
+            yield self._response(moved, response, id), True
+            piece, moved = (split.pieces[turn], "") if last else _move_spaces(split.pieces[turn])
+            ids = self._encode(piece, id)
+            end = self._end(ids)
+            if end == 0 and last and self.tokenizer.eos_token_id is not None:
+                yield [int(self.tokenizer.eos_token_id)], True
             else:
-                piece_ids = None
-            text = piece.rstrip(" ") if place < len(split.responses) else piece
-            carried = piece[len(text) :]
-            if carried == "" and piece_ids is not None:
-                yield piece_ids, False
-            else:
-                yield self._after_marker(text, id, skip=place > 0), False
+                yield ids[:end], True
+            yield ids[end:], False
 
-    def _encode(self, text: str, id: str, *, starts: bool = False) -> list[int]:
+    def _response(self, moved: str, response: str, id: str) -> list[int]:
+        """Ids of a response with the spaces that came before it, checked to decode to it."""
+        dropped = 1 if moved and self._adds_space else 0
+        ids = self._encode(moved[dropped:] + response, id)
+        decoded = str(self.tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False))
+        if not _same(decoded, response):
+            raise RenderError(
+                f"example {id}: its response decodes to {decoded[:60]!r} instead of {response[:60]!r}. The tokenizer "
+                "cannot represent it: fix the row or use another tokenizer."
+            )
+        return ids
+
+    def _end(self, ids: Sequence[int]) -> int:
+        """How many of the tokens after a response belong to its end marker (whitespace before it included)."""
+        for place, token in enumerate(ids):
+            if token in self._markers:
+                return place + 1
+            if str(self.tokenizer.decode([token])).strip() != "":
+                return 0
+        return 0
+
+    @cached_property
+    def _adds_space(self) -> bool:
+        """Whether the tokenizer puts a space of its own before a text (SentencePiece style)."""
+        first = self.tokenizer.convert_ids_to_tokens(self._encode("a", "probe")[:1])
+        return bool(first) and first[0].startswith("\u2581")
+
+    def _encode(self, text: str, id: str) -> list[int]:
         try:
             return list(self.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]) if text else []
-        except UnicodeError as error:
+        except (UnicodeError, TypeError) as error:
             raise RenderError(f"example {id}: its text is not valid Unicode ({error}). Fix the row.") from error
+
+
+def _move_spaces(piece: str) -> tuple[str, str]:
+    """A piece without its last spaces, and these: they belong to the response that follows."""
+    kept = piece.rstrip(" ")
+    return kept, piece[len(kept) :]
+
+
+def _same(decoded: str, response: str) -> bool:
+    """Equal up to outer whitespace and Unicode normalisation, which some tokenizers apply."""
+    left, right = decoded.strip(), response.strip()
+    return left == right or unicodedata.normalize("NFKC", left).strip() == unicodedata.normalize("NFKC", right).strip()
+
+
+@dataclass(frozen=True, slots=True)
+class RenderedPool:
+    """A pool as tokens.
+
+    Attributes:
+        rows: One per pool position; None where the conversation does not fit.
+    """
+
+    rows: tuple[Rendered | None, ...]
+
+    @property
+    def fits(self) -> tuple[int, ...]:
+        """Pool positions that fit, ascending."""
+        return tuple(position for position, row in enumerate(self.rows) if row is not None)
+
+    @property
+    def excluded(self) -> tuple[int, ...]:
+        """Pool positions that do not fit, ascending."""
+        return tuple(position for position, row in enumerate(self.rows) if row is None)
+
+
+def render_pool(pool: Pool, renderer: Renderer) -> RenderedPool:
+    """Render every example; those longer than the renderer's `max_tokens` are left out, never cut.
+
+    Raises:
+        RenderError: As `Renderer.render`, for the first example that cannot be rendered.
+    """
+    rows = [renderer.render(example) for example in track(pool, "rendering", total=len(pool), unit="examples")]
+    return RenderedPool(tuple(row if renderer.fits(row) else None for row in rows))

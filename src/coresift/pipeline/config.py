@@ -44,8 +44,8 @@ class WarmupSettings(Settings):
     def _always_lora(self) -> "WarmupSettings":
         if self.train is not None and self.train.tuning != "lora":
             raise SettingsError(
-                f"warmup.train.tuning is {self.train.tuning!r}: the warm-up is always LoRA, since the gradient features "
-                "are taken on its adapter. Leave it out or set it to lora."
+                f"warmup.train.tuning is {self.train.tuning!r}: the warm-up is always LoRA, since features are taken "
+                "on its adapter. Leave it out or set it to lora."
             )
         return self
 
@@ -97,9 +97,7 @@ def _method_schema() -> dict[str, Any]:
     return {"anyOf": choices}
 
 
-Method = Annotated[
-    Any, BeforeValidator(_parse_method), PlainSerializer(_dump_method), WithJsonSchema(_method_schema())
-]
+Method = Annotated[Any, BeforeValidator(_parse_method), PlainSerializer(_dump_method), WithJsonSchema(_method_schema())]
 
 
 class Recipe(Settings):

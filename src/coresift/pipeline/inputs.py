@@ -126,7 +126,7 @@ class Inputs:
         fits = list(rendered.fits)
         if len(fits) == 0:
             raise DataError(
-                f"no test example fits pool.max_tokens={self.recipe.pool.max_tokens}. Raise it or give another test pool."
+                f"no test example fits pool.max_tokens={self.recipe.pool.max_tokens}. Raise it."
             )
         return HeldOut(
             pool=pool.take(fits),

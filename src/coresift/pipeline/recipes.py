@@ -147,5 +147,6 @@ def _lines(values: Mapping[str, Any], origins: Mapping[str, str], prefix: str = 
             lines += [f"{indent}{key}:", *_lines(value, origins, f"{place}.")]
         else:
             text = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=10**9)
-            lines.append(f"{indent}{key}: {text.removesuffix('...' + chr(10)).strip()}  # {origins.get(place, 'default')}")
+            shown = text.removesuffix("...\n").strip()
+            lines.append(f"{indent}{key}: {shown}  # {origins.get(place, 'default')}")
     return lines

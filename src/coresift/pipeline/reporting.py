@@ -105,4 +105,3 @@ def plane(rows: torch.Tensor) -> np.ndarray:
         _, _, directions = torch.svd_lowrank(centred, q=min(6, *centred.shape), niter=4)
     flat = (centred @ directions[:, :2]).double().numpy()
     return np.pad(flat, ((0, 0), (0, 2 - flat.shape[1])))
-

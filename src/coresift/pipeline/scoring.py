@@ -63,9 +63,7 @@ def _scores_file(run: Run, name: str) -> Path:
     return run.folder / "compare" / name / "scores.json"
 
 
-def _row(
-    run: Run, name: str, scores: Sequence[Mapping[str, Any]], checkpoints: Sequence[Checkpoint]
-) -> dict[str, Any]:
+def _row(run: Run, name: str, scores: Sequence[Mapping[str, Any]], checkpoints: Sequence[Checkpoint]) -> dict[str, Any]:
     """One row of the table: means over repeats; a method's warm-up, gradients and selection count as its own."""
     summaries = [checkpoint.summary for checkpoint in checkpoints]
     paid = PREPARATION if name == run.recipe.selector.name else ()

@@ -1,6 +1,6 @@
 """The stages of a run. Each reads files and writes files, does only what is missing, and can be killed at any moment.
 
-    warmup ─▶ extract ─▶ select ─▶ train ─▶ evaluate ─▶ report
+warmup ─▶ extract ─▶ select ─▶ train ─▶ evaluate ─▶ report
 """
 
 from collections.abc import Callable
@@ -115,7 +115,8 @@ def select(run: Run, *, say: Say = print) -> Coreset:
     _write(run, placed[-1], run.folder)
     seconds = placed[-1].provenance["seconds"]
     run.record("selection", seconds=seconds)
-    say(f"selection: {len(placed[-1])} of {len(run.inputs.rows)} examples by {run.recipe.selector.name}, {seconds:.1f} s")
+    name, n = run.recipe.selector.name, len(run.inputs.rows)
+    say(f"selection: {len(placed[-1])} of {n} examples by {name}, {seconds:.1f} s")
     return placed[-1]
 
 

@@ -1,7 +1,7 @@
 """The figures of a run. Each function draws one, or gives None when the run has nothing for it."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -26,7 +26,7 @@ def scores_figure(view: RunView, theme: Theme) -> "Figure | None":
         return None
     parts = ACCURACY if kind == "accuracy" else LOSS
     rows = list(view.scores)
-    figure, (axis,) = new_figure(theme, 7.2, 1.15 + 0.52 * len(rows))
+    figure, (axis,) = new_figure(theme, 8.6, 1.15 + 0.52 * len(rows))
     looks = zip(parts, ((theme.chosen, "o"), (theme.weight, "s"), (theme.third, "D")), (-0.2, 0.0, 0.2), strict=True)
     for part, (colour, marker), shift in looks:
         found = [(row, value) for row, score in enumerate(rows) if (value := value_of(score, kind, part)) is not None]
@@ -35,6 +35,8 @@ def scores_figure(view: RunView, theme: Theme) -> "Figure | None":
         values = [value for _, value in found]
         axis.errorbar(values, places, xerr=spreads, fmt=marker, color=colour, markersize=6, elinewidth=1.4, label=part)
     axis.set_yticks(range(len(rows)), [plain(str(score["name"])) for score in rows], color=theme.ink)
+    for label in axis.get_yticklabels():
+        label.set_parse_math(False)
     axis.set_ylim(len(rows) - 0.5, -0.5)
     axis.set_xlabel("accuracy (more is better)" if kind == "accuracy" else "held-out loss, nats (less is better)")
     if kind == "accuracy":
@@ -45,28 +47,31 @@ def scores_figure(view: RunView, theme: Theme) -> "Figure | None":
 
 
 def alpha_figure(view: RunView, theme: Theme) -> "Figure | None":
-    """Knowledge error, following error and their sum against alpha, all trials, the chosen one ringed."""
+    """Above, the searched sum of both errors against alpha; below, its two parts; the chosen trial is ringed."""
     if len(view.trials) < 2:
         return None
     trials = sorted(view.trials, key=lambda trial: trial["alpha"])
     alphas = [trial["alpha"] for trial in trials]
     knowledge = np.array([trial["B_KN"] for trial in trials])
     following = np.array([trial["B_IF"] for trial in trials])
-    figure, (axis,) = new_figure(theme, 5.0, 3.7)
-    axis.plot(alphas, knowledge + following, "o-", color=theme.chosen, markersize=4.5, label="sum (searched)")
-    axis.plot(alphas, knowledge, "s-", color=theme.weight, markersize=3, linewidth=1, label="knowledge")
-    axis.plot(alphas, following, "D-", color=theme.third, markersize=3, linewidth=1, label="following")
+    figure, (above, below) = new_figure(theme, 4.7, 4.4, rows=2)
+    above.plot(alphas, knowledge + following, "o-", color=theme.chosen, markersize=4.5, linewidth=1.3)
+    below.plot(alphas, knowledge, "s-", color=theme.weight, markersize=3.5, linewidth=1.3, label="knowledge")
+    below.plot(alphas, following, "D-", color=theme.third, markersize=3.5, linewidth=1.3, label="following")
     place = chosen_trial(view)
     if place is not None:
         best = view.trials[place]
-        total = best["B_KN"] + best["B_IF"]
-        axis.plot([best["alpha"]], [total], "o", markersize=12, markerfacecolor="none", markeredgecolor=theme.ink)
-        axis.axvline(best["alpha"], color=theme.muted, linewidth=0.9, linestyle=(0, (3, 3)), zorder=0)
-    axis.set_xlabel("α: following weighs more to the right")
-    axis.set_ylabel("covering error, summed over the pool")
-    axis.set_ylim(bottom=0)
-    thousands(axis, "y")
-    legend(axis, theme, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, columnspacing=1.0)
+        ring: dict[str, Any] = {"markersize": 13, "markerfacecolor": "none", "markeredgecolor": theme.ink}
+        above.plot([best["alpha"]], [best["B_KN"] + best["B_IF"]], "o", **ring)
+        for axis in (above, below):
+            axis.axvline(best["alpha"], color=theme.muted, linewidth=0.9, linestyle=(0, (3, 3)), zorder=0)
+    above.set_ylabel("sum of both errors")
+    below.set_ylabel("each error")
+    below.set_xlabel("α")
+    for axis in (above, below):
+        axis.margins(0.06, 0.14)
+        thousands(axis, "y")
+    legend(below, theme, loc="lower center", bbox_to_anchor=(0.5, 0.97), ncols=2, columnspacing=1.0)
     return figure
 
 
@@ -76,7 +81,7 @@ def pareto_figure(view: RunView, theme: Theme) -> "Figure | None":
         return None
     points = [(float(trial["B_KN"]), float(trial["B_IF"])) for trial in view.trials]
     front = [points[i] for i in pareto_front(points)]
-    figure, (axis,) = new_figure(theme, 5.0, 3.7)
+    figure, (axis,) = new_figure(theme, 4.7, 4.4)
     axis.step(*zip(*front, strict=True), where="post", color=theme.chosen, linewidth=1.2, alpha=0.8, zorder=1)
     beaten = [point for point in points if point not in front]
     if beaten:
@@ -101,14 +106,14 @@ def spaces_figure(view: RunView, theme: Theme) -> "Figure | None":
     spaces = spaces_of(view)
     if not spaces:
         return None
-    figure, axes = new_figure(theme, 3.6 * len(spaces), 3.7, columns=len(spaces))
+    figure, axes = new_figure(theme, 4.3 * len(spaces), 4.4, columns=len(spaces))
     unchosen = drawn_positions(view)[: -len(view.indices) or None]
     areas = 8 + 110 * view.weights / max(float(view.weights.max(initial=0.0)), 1e-12)
     for axis, (name, (points, _)) in zip(axes, spaces.items(), strict=True):
-        axis.scatter(*points[unchosen].T, s=3, color=theme.pool, linewidths=0, alpha=0.7)
-        axis.scatter(
-            *points[view.indices].T, s=areas, color=theme.chosen, alpha=0.6, edgecolor=theme.paper, linewidth=0.5
-        )
+        x, y = points.T
+        axis.scatter(x[unchosen], y[unchosen], s=3, color=theme.pool, linewidths=0, alpha=0.7)
+        look: dict[str, Any] = {"color": theme.chosen, "alpha": 0.6, "edgecolor": theme.paper, "linewidth": 0.5}
+        axis.scatter(x[view.indices], y[view.indices], s=areas, **look)
         axis.set_title(f"{name} gradients", fontsize=10, color=theme.ink)
         axis.set_xticks([])
         axis.set_yticks([])
@@ -126,7 +131,7 @@ def sources_figure(view: RunView, theme: Theme) -> "Figure | None":
         rest = rows[MOST_SOURCES:]
         shares = {key: sum(row[key] for row in rest) for key in ("pool_share", "pick_share", "weight_share")}
         shown = [*shown, {"source": f"{len(rest)} smaller sources", **shares}]
-    figure, (axis,) = new_figure(theme, 7.2, 1.0 + 0.27 * len(shown))
+    figure, (axis,) = new_figure(theme, 8.6, 1.0 + 0.27 * len(shown))
     places = np.arange(len(shown))
     parts = {key: np.array([100 * row[key] for row in shown]) for key in ("pool_share", "pick_share", "weight_share")}
     axis.hlines(places, np.min([*parts.values()], axis=0), np.max([*parts.values()], axis=0), color=theme.grid, lw=3)
@@ -144,20 +149,24 @@ def sources_figure(view: RunView, theme: Theme) -> "Figure | None":
     return figure
 
 
+def length_bins(lengths: np.ndarray) -> tuple[np.ndarray, bool]:
+    """Edges between whole token counts, and whether they grow geometrically because the longest dwarfs the shortest."""
+    low, high = max(1.0, float(lengths.min())), float(lengths.max())
+    long_tail = high / low > 20
+    steps = np.geomspace(low, high + 1, 21) if long_tail else np.linspace(low, high + 1, 31)
+    return np.unique(np.round(steps)) - 0.5, long_tail
+
+
 def lengths_figure(view: RunView, theme: Theme) -> "Figure | None":
     """Response length of the pool, of the picks, and of the picks by weight; each sums to 100 %."""
+    from matplotlib.ticker import LogLocator, NullLocator
+
     found = response_lengths(view)
     if found is None:
         return None
     pool, picked, weights = found
-    low, high = max(1.0, float(pool.min())), max(2.0, float(pool.max()))
-    long_tail = high / low > 20
-    bins = (
-        np.geomspace(low, high * 1.0001, 31)
-        if long_tail
-        else np.linspace(low - 0.5, high + 0.5, min(31, int(high - low) + 2))
-    )
-    figure, (axis,) = new_figure(theme, 7.2, 3.0)
+    bins, long_tail = length_bins(pool)
+    figure, (axis,) = new_figure(theme, 8.6, 3.0)
     share = [np.histogram(pool, bins)[0], np.histogram(picked, bins)[0], np.histogram(picked, bins, weights=weights)[0]]
     heights = [100 * part / max(float(part.sum()), 1e-12) for part in share]
     axis.stairs(heights[0], bins, fill=True, color=theme.pool, alpha=0.55, label="pool")
@@ -165,6 +174,8 @@ def lengths_figure(view: RunView, theme: Theme) -> "Figure | None":
     axis.stairs(heights[2], bins, color=theme.weight, linewidth=1.8, linestyle=(0, (4, 1.5)), label="chosen, by weight")
     if long_tail:
         axis.set_xscale("log")
+        axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.xaxis.set_minor_locator(NullLocator())
     thousands(axis, "x")
     axis.set_xlabel("response tokens" + (" (log scale)" if long_tail else ""))
     axis.set_ylabel("share, %")
@@ -179,10 +190,19 @@ def weights_figure(view: RunView, theme: Theme) -> "Figure | None":
         return None
     weights = np.sort(view.weights)[::-1]
     ranks = np.arange(1, len(weights) + 1)
-    figure, (left, right) = new_figure(theme, 7.2, 3.0, columns=2)
-    left.stairs(weights, np.arange(len(weights) + 1) + 0.5, fill=True, color=theme.weight, alpha=0.85)
-    left.set_ylabel("weight")
-    left.set_ylim(bottom=0)
+    figure, (left, right) = new_figure(theme, 8.6, 3.0, columns=2)
+    steep = facts["largest"] > 30 * facts["smallest"]
+    left.stairs(
+        weights,
+        np.arange(len(weights) + 1) + 0.5,
+        fill=not steep,
+        baseline=None if steep else 0,
+        color=theme.weight,
+        linewidth=1.8,
+    )
+    left.set_ylabel("weight (log scale)" if steep else "weight")
+    left.set_yscale("log" if steep else "linear")
+    left.set_ylim(bottom=0.8 * facts["smallest"] if steep else 0)
     right.plot([0, *ranks], [0, *(100 * np.cumsum(weights) / facts["sum"])], color=theme.weight, linewidth=1.8)
     right.plot([0, len(weights)], [0, 100], color=theme.muted, linewidth=0.9, linestyle=(0, (3, 3)))
     right.annotate("equal weights", (0.62 * len(weights), 56), color=theme.muted, fontsize=8.5)
@@ -221,12 +241,13 @@ def alt_texts(view: RunView) -> dict[str, str]:
     """What each figure shows, in words, for readers who do not see it."""
     facts = weight_facts(view)
     half = f"the heaviest {count(facts['half'])} of {count(facts['picks'])} carry half of the total" if facts else ""
+    trials, picks = len(view.trials), count(len(view.indices))
     return {
         "scores": "Dot chart of the scores in the table above, with error bars over seeds.",
-        "alpha_search": f"Line chart of the covering errors at the {len(view.trials)} values of alpha tried.",
-        "pareto": f"Scatter of following error against knowledge error for {len(view.trials)} trials, chosen one ringed.",
-        "spaces": f"Two scatter charts of the pool's gradients with {count(len(view.indices))} picks marked.",
-        "sources": "Dot chart of each source's share in the pool, among the picks and by weight; figures in the table.",
-        "lengths": "Histograms of response length for the pool, the picks and the weighted picks; figures in the table.",
+        "alpha_search": f"Line charts of the covering errors at the {trials} values of alpha tried.",
+        "pareto": f"Scatter of following error against knowledge error for {trials} trials, the chosen one ringed.",
+        "spaces": f"Scatter charts of the pool's gradients with {picks} picks marked.",
+        "sources": "Dot chart of each source's share in the pool, by count and by weight; figures in the table.",
+        "lengths": "Histograms of response length for the pool, the picks and the weighted picks.",
         "weights": f"Weights of the picks in falling order, and their running share: {half}.",
     }

@@ -162,5 +162,7 @@
   window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
   window.addEventListener("beforeprint", layout);
   countShown();
-  layout();
+  charts.forEach(place);
+  const start = data.weights.indexOf(heaviest);
+  tell(start < 0 ? -1 : first + start);
 })();

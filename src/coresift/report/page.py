@@ -75,9 +75,10 @@ def _template() -> Any:
         duration=units.duration,
         percent=units.percent,
         shorten=shorten,
-        with_spread=tables.with_spread,
+        spread_of=tables.spread_of,
         value_of=tables.value_of,
         seed_count=tables.seed_count,
+        signed=units.signed,
     )
     return environment.get_template("page.html")
 
@@ -115,14 +116,19 @@ def _facts(view: RunView) -> dict[str, Any]:
         "settings": sections.flat_settings(view.settings),
         "excluded": list(view.pool.get("excluded") or [])[:MOST_LISTED],
         "n_excluded": len(view.pool.get("excluded") or []),
+        "skipped": int(view.pool.get("skipped") or 0),
+        "duplicates": int(view.pool.get("duplicates") or 0),
         "provenance": sections.flat_settings(view.provenance),
     }
 
 
 def _best(view: RunView) -> dict[tuple[str, str], float]:
-    """The best mean per column of the score table: highest accuracy, lowest loss; only where rows can be compared."""
+    """The best mean per column of the score table: highest accuracy, lowest response loss.
+
+    The two parts of the loss have no best: one part may fall because the other rises.
+    """
     best: dict[tuple[str, str], float] = {}
-    for kind, parts, choose in (("accuracy", tables.ACCURACY, max), ("loss", tables.LOSS, min)):
+    for kind, parts, choose in (("accuracy", tables.ACCURACY, max), ("loss", ("response",), min)):
         for part in parts:
             values = [value for score in view.scores if (value := tables.value_of(score, kind, part)) is not None]
             if len(values) > 1:
@@ -140,7 +146,8 @@ def _tiles(view: RunView) -> list[tuple[str, str, str]]:
     if facts and not facts["equal"]:
         share = units.percent(facts["effective_share"], digits=0)
         tiles.append(("effective size", units.number(facts["effective"], digits=3), f"{share} of the picks"))
-    tiles.append(("training", words.training_word(view), ""))
+    how = f"by {view.weighting}" if view.weighting in ("loss", "sampling") else ""
+    tiles.append(("training", words.training_word(view), how))
     seconds = sections.cost_rows(view)[1]["seconds"]
     if seconds is not None:
         tiles.append(("whole run", units.duration(seconds), "all stages"))

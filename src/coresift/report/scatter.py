@@ -12,7 +12,7 @@ from coresift.seeds import generator
 SPACES = ("knowledge", "following")
 MOST_UNCHOSEN = 4000
 LONGEST_TEXT = 280
-FAR = 6.0
+FAR = 3.0
 
 
 def drawn_positions(view: RunView) -> np.ndarray:

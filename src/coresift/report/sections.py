@@ -17,10 +17,8 @@ def source_mix(view: RunView) -> list[Facts]:
     Returns:
         Rows {source, pool, pool_share, picks, pick_share, weight, weight_share}; empty when sources are unknown.
     """
-    pool = Counter(view.example_sources) or Counter(
-        {str(s): int(c) for s, c in (view.pool.get("sources") or {}).items()}
-    )
-    if not pool or len(view.example_sources) == 0:
+    pool = Counter(view.example_sources)
+    if not pool:
         return []
     picks: Counter[str] = Counter()
     weight: dict[str, float] = {}
@@ -145,14 +143,14 @@ def cost_rows(view: RunView) -> tuple[list[Facts], Facts]:
 
 
 def gradient_rows(view: RunView) -> list[Facts]:
-    """Error of the weighted gradient sum per space, beside its proved bound: ||e_X|| <= A_X, ||e_SFT|| <= A_KN + A_IF."""
+    """Error of the weighted gradient sum per space, beside its bound: ||e_X|| <= A_X, ||e_SFT|| <= A_KN + A_IF."""
     found, bounds = view.diagnostics, []
     for name, error, bound, cover in (("knowledge", "e_KN", "A_KN", "B_KN"), ("following", "e_IF", "A_IF", "B_IF")):
         if found.get(error) is not None:
             bounds.append({"space": name, "error": found[error], "bound": found.get(bound), "cover": found.get(cover)})
     if found.get("e_SFT") is not None:
-        parts = [found.get("A_KN"), found.get("A_IF")]
-        bound_sum = sum(parts) if all(part is not None for part in parts) else None
+        parts = [float(found[key]) for key in ("A_KN", "A_IF") if found.get(key) is not None]
+        bound_sum = sum(parts) if len(parts) == 2 else None
         bounds.append({"space": "response (their sum)", "error": found["e_SFT"], "bound": bound_sum, "cover": None})
     return [{**row, "share": row["error"] / row["bound"] if row["bound"] else None} for row in bounds]
 

@@ -31,12 +31,14 @@ LIGHT = Theme("light", "#ffffff", "#1c2430", "#5b6675", "#e6e9ee", "#b4bcc8", "#
 DARK = Theme("dark", "#181c22", "#e4e8ee", "#9aa5b4", "#2b313a", "#596473", "#62b0ee", "#f2a24b", "#b3a6f5")
 
 
-def new_figure(theme: Theme, width: float, height: float, *, columns: int = 1) -> tuple["Figure", list["Axes"]]:
+def new_figure(
+    theme: Theme, width: float, height: float, *, rows: int = 1, columns: int = 1
+) -> tuple["Figure", list["Axes"]]:
     """A figure of its own (no global state), inches, with dressed axes."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), dpi=DOTS_PER_INCH, layout="constrained", facecolor=theme.paper)
-    axes = [figure.add_subplot(1, columns, place + 1) for place in range(columns)]
+    axes = [figure.add_subplot(rows, columns, place + 1) for place in range(rows * columns)]
     for axis in axes:
         dress(axis, theme)
     return figure, axes
@@ -51,7 +53,7 @@ def dress(axis: "Axes", theme: Theme) -> None:
         axis.spines[side].set_color(theme.grid)
     axis.grid(True, color=theme.grid, linewidth=0.8)
     axis.set_axisbelow(True)
-    axis.tick_params(colors=theme.muted, labelsize=8.5, length=0)
+    axis.tick_params(which="both", colors=theme.muted, labelsize=8.5, length=0)
     for label in (axis.xaxis.label, axis.yaxis.label):
         label.set_color(theme.muted)
         label.set_fontsize(9)

@@ -1,13 +1,13 @@
 """Numbers as people read them: thousands, minutes, tera-FLOPs."""
 
 import math
-from typing import Any
+from typing import Any, TypeGuard
 
 MISSING = "–"
 PREFIXES = ("", "k", "M", "G", "T", "P", "E", "Z")
 
 
-def is_number(value: Any) -> bool:
+def is_number(value: Any) -> TypeGuard[int | float]:
     """True for a finite number; None and NaN are what a run does not know."""
     return isinstance(value, int | float) and math.isfinite(value)
 
@@ -24,6 +24,8 @@ def number(value: Any, *, digits: int = 4) -> str:
     if value == 0:
         return "0"
     size = math.floor(math.log10(abs(value)))
+    if size <= 9 and float(value).is_integer():
+        return f"{value:,.0f}"
     if not -4 <= size <= 9:
         return f"{value:.{digits - 1}e}"
     return f"{value:,.{max(0, digits - 1 - size)}f}"
@@ -37,7 +39,8 @@ def prefixed(value: Any, unit: str = "") -> str:
     scaled = float(value)
     while abs(scaled) >= 999.5 and step < len(PREFIXES) - 1:
         scaled, step = scaled / 1000, step + 1
-    shown = f"{scaled:.3g}" if step == 0 else number(scaled, digits=3)
+    decimals = 0 if step == 0 and scaled == round(scaled) else 2 - max(0, math.floor(math.log10(abs(scaled) or 1)))
+    shown = f"{scaled:.{max(0, decimals)}f}"
     return f"{shown} {PREFIXES[step]}{unit}".rstrip()
 
 
@@ -66,3 +69,8 @@ def percent_up(share: float, *, digits: int = 1) -> str:
     """A percentage rounded up, for claims of the form "at most"."""
     scale = 10**digits
     return f"{math.ceil(100 * share * scale - 1e-9) / scale:.{digits}f} %"
+
+
+def signed(value: Any) -> str:
+    """Three decimals with a true minus sign."""
+    return f"{value:.3f}".replace("-", "−") if is_number(value) else MISSING

@@ -1,4 +1,4 @@
-"""The sentences of the page: what was chosen, how it was trained on, what the certificate proves, who came out ahead."""
+"""The sentences of the page: what was chosen, how it was trained on, what is proved, who came out ahead."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from coresift.report.tables import spread_of, value_of
-from coresift.report.units import count, is_number, number, percent, percent_up
+from coresift.report.units import count, is_number, number, percent_up
 from coresift.report.view import RunView
 
 METHOD_NAMES = {"brief": "BRIEF", "random": "Random selection", "full": "The full pool"}
@@ -27,13 +27,15 @@ def title(view: RunView) -> str:
 
 def chosen(view: RunView) -> str:
     """What was chosen, from what, under which budget and with which alpha."""
-    picks = len(view.indices)
-    budget = f"Under a budget of {view.budget}, " if view.budget else ""
-    sentence = f"{budget}{count(picks)} of the pool's {count(view.n)} examples were chosen"
-    sentence += f" ({percent(picks / view.n)})" if view.n else ""
-    sentence += f" by {method_name(view.method)}" if view.method not in ("full", "random") else ""
-    sentence += " at random" if view.method == "random" else ""
-    return (sentence[0].upper() + sentence[1:]) + _alpha(view) + "."
+    picks, whole = count(len(view.indices)), count(view.n)
+    start = f"Under a budget of {view.budget}, " if view.budget else ""
+    if view.method == "full":
+        sentence = f"{start}the whole pool was kept, {whole} examples"
+    elif view.method == "random":
+        sentence = f"{start}{picks} of the pool's {whole} examples were chosen at random"
+    else:
+        sentence = f"{start}{method_name(view.method)} chose {picks} of the pool's {whole} examples"
+    return sentence[0].upper() + sentence[1:] + _alpha(view) + "."
 
 
 def _alpha(view: RunView) -> str:
@@ -43,7 +45,7 @@ def _alpha(view: RunView) -> str:
     if view.diagnostics.get("alpha_mode") == "fixed":
         return f", with α fixed at {number(alpha, digits=3)}"
     tried = f", the best of {len(view.trials)} values tried" if len(view.trials) > 1 else ""
-    return f", with α = {number(alpha, digits=3)}{tried}"
+    return f", with α\u00a0=\u00a0{number(alpha, digits=3)}{tried}"
 
 
 def trained(view: RunView) -> str:
@@ -59,7 +61,8 @@ def trained(view: RunView) -> str:
         "sampling": "a pick of weight 3 is drawn three times as often as one of weight 1",
     }[view.weighting]
     if len(view.weights) and np.ptp(view.weights) == 0:
-        return f"The final training was weighted (by {view.weighting}), but all weights are equal: it is the same as unweighted."
+        how = "but all weights are equal, so it is the same as unweighted"
+        return f"The final training was weighted (by {view.weighting}), {how}."
     return f"The final training was weighted (by {view.weighting}): {how}."
 
 
@@ -101,7 +104,7 @@ def certificate(error: Any, lower_bound: Any, picks: int) -> list[str]:
 
 
 def outcome(scores: Sequence[Mapping[str, Any]], size: int) -> str:
-    """Who came out ahead among rows trained on `size` examples, whoever it is; empty when there is nothing to compare."""
+    """Who came out ahead among rows trained on `size` examples, whoever it is; empty with nothing to compare."""
     peers = [
         score for score in scores if score.get("examples") == size and value_of(score, "accuracy", "all") is not None
     ]

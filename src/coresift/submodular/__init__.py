@@ -1,0 +1,1 @@
+"""Pure maths of subset selection on tensors: distances, coverage, one-dimensional search, certificates."""

@@ -1,0 +1,1 @@
+"""Supervised fine-tuning on rendered examples, with weights that reach the loss."""

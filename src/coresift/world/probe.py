@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 STEMS = {
     "home": "{x} lives in",
-    "trade": "The trade of {x} is",
+    "trade": "{x} works as a",
     "pet": "The pet of {x} is a",
     "drink": "The favorite drink of {x} is",
     "age": "The age of {x} is",
@@ -56,7 +56,7 @@ def completions_right(
     for start in range(0, len(cases), 128):
         rows = []
         for stem, rest in cases[start : start + 128]:
-            given = [tokenizer.bos_token_id, *tokenizer(stem, add_special_tokens=False).input_ids]
+            given = [tokenizer.bos_token_id, *tokenizer(f" {stem}", add_special_tokens=False).input_ids]
             rows.append((given, tokenizer(rest, add_special_tokens=False).input_ids))
         width = max(len(given) + len(rest) for given, rest in rows)
         ids = torch.tensor([given + rest + [tokenizer.pad_token_id] * (width - len(given + rest)) for given, rest in rows])

@@ -1,0 +1,122 @@
+"""How good a subset provably is: a lower bound on the error of every subset of the same size.
+
+The error of a subset S is sum_i min_{j in S} d_ij (k-median on the pool's own points). For any numbers u_i,
+
+    LB(u) = sum_i u_i - (sum of the k largest over j of sum_i max(0, u_i - d_ij))
+
+is a lower bound: it is the Lagrangian dual of the k-median problem when "every point is served" is relaxed
+(Cornuejols, Fisher and Nemhauser, 1977). With u = the reach after t greedy picks it says: the error now, less the k
+largest gains left. The best prefix t is the start of a subgradient ascent that tightens the bound. All u are rounded to
+whole numbers, so every bound is exact for the distances as held.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from coresift.submodular.distances import Metric
+from coresift.submodular.greedy import gains, nearest
+
+WORK = 4e10
+"""Distances that the ascent may look at."""
+ITERATIONS = 30, 200
+"""Fewest and most steps of the ascent."""
+PATIENCE = 10
+"""Steps without a better bound before the step length is halved."""
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """In real units of the metric.
+
+    Attributes:
+        error: Sum of the distances to the nearest pick.
+        lower_bound: No subset of the same size has a smaller error.
+    """
+
+    error: float
+    lower_bound: float
+
+    @property
+    def gap(self) -> float:
+        """No subset of the same size has an error smaller by more than this part of `error`."""
+        return 0.0 if self.error == 0.0 else 1.0 - self.lower_bound / self.error
+
+
+def certify(metric: Metric, order: Tensor, *, iterations: int | None = None) -> Certificate:
+    """Bound how much better than `order` (picks in greedy order) any subset of that size can be.
+
+    Args:
+        metric: Distances.
+        order: The picks.
+        iterations: Steps of the ascent; by default as many as the size of the pool allows, 30 to 200.
+    """
+    size = len(order)
+    if iterations is None:
+        iterations = int(min(max(WORK / metric.n**2, ITERATIONS[0]), ITERATIONS[1]))
+    error = float(nearest(metric, order).sum(dtype=torch.float64))
+    if error == 0.0:
+        return Certificate(0.0, 0.0)
+    start, reach = best_prefix(metric, order)
+    bound = max(0.0, start, _ascend(metric, reach, size, error, iterations))
+    return Certificate(error * metric.step, min(bound, error) * metric.step)
+
+
+def best_prefix(metric: Metric, order: Tensor) -> tuple[float, Tensor]:
+    """The best bound LB(reach) over all prefixes of the picks, in whole numbers, and the reach it was seen at.
+
+    Gains of all points are carried from pick to pick: only the points that came closer change them, so all prefixes
+    together cost about as much as a few passes over the distances.
+    """
+    size = len(order)
+    reach = nearest(metric, order[:1])
+    left = gains(metric, reach)
+    best, place = _bound(reach, left, size), reach
+    for pick in order[1:]:
+        row = metric.rows(pick[None])[0]
+        closer = (row < reach).nonzero().flatten()
+        now = torch.minimum(reach, row)
+        for part in closer.split(max(1, (1 << 20) // metric.n)):
+            distances = metric.rows(part)
+            lost = (reach[part, None] - distances).clamp_(min=0.0) - (now[part, None] - distances).clamp_(min=0.0)
+            left -= lost.sum(dim=0, dtype=torch.float64)
+        reach = now
+        value = _bound(reach, left, size)
+        if value > best:
+            best, place = value, reach
+    return best, place
+
+
+def _bound(u: Tensor, left: Tensor, size: int) -> float:
+    return float(u.sum(dtype=torch.float64) - left.topk(size).values.sum())
+
+
+def _ascend(metric: Metric, u: Tensor, size: int, error: float, iterations: int) -> float:
+    """Subgradient ascent with Polyak steps towards `error`; returns the best bound seen."""
+    cap = min(2.0 / torch.finfo(metric.dtype).eps, 2.0**53 / metric.n)  # beyond it whole numbers would be rounded
+    best, place, length, waited = -torch.inf, u, 1.0, 0
+    for _ in range(iterations):
+        left = gains(metric, u)
+        open_ = left.topk(size).indices
+        value = float(u.sum(dtype=torch.float64) - left[open_].sum())
+        waited = 0 if value > best else waited + 1
+        if value > best:
+            best, place = value, u
+        if waited == PATIENCE:
+            u, length, waited = place, length / 2.0, 0
+            continue
+        slope = 1.0 - _served(metric, u, open_)
+        steepness = float(slope.square().sum())
+        if steepness == 0.0 or best >= error:
+            break  # every point served once: the bound is reached by a subset
+        u = (u + (length * (error - value) / steepness) * slope).round_().clamp_(0.0, cap).to(metric.dtype)
+    return best
+
+
+def _served(metric: Metric, u: Tensor, picks: Tensor) -> Tensor:
+    """How many of the picks each point would count as closer than its u."""
+    times = torch.zeros(metric.n, dtype=torch.float64, device=metric.device)
+    for part in picks.split(max(1, (1 << 20) // metric.n)):
+        times += (metric.rows(part) < u).sum(dim=0)
+    return times

@@ -1,0 +1,119 @@
+"""Imports go strictly down the floors, methods see arrays only, and importing the package is cheap."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parents[2] / "src" / "coresift"
+
+GROUND = ("errors", "seeds", "fingerprints", "settings", "files", "progress")
+FLOORS: tuple[tuple[str, ...], ...] = (
+    GROUND,
+    ("submodular", "bandits", "execution", "data", "recipes"),
+    ("features",),
+    ("budget", "coreset", "models"),
+    ("select", "policy"),
+    ("extract", "selectors", "online", "training", "world"),
+    ("evaluation",),
+    ("pipeline",),
+    ("report",),
+    ("cli",),
+)
+"""Rooms from low to high. A room imports itself and what lies below its floor; rooms of one floor do not meet."""
+
+ONLY = {"world": {*GROUND, "data", "models"}, "submodular": set(GROUND), "recipes": set()}
+"""Rooms that may import less than everything below them."""
+
+BLIND = ("submodular", "selectors", "select", "budget")
+"""Rooms that know no model, no tokenizer and no file."""
+OUT_OF_SIGHT = (
+    *("transformers", "peft", "trl", "tokenizers", "accelerate", "datasets", "huggingface_hub"),
+    *("pathlib", "os", "io", "shutil", "tempfile", "safetensors", "pyarrow", "yaml"),
+    *("coresift.models", "coresift.data", "coresift.files", "coresift.features.store"),
+)
+
+HEAVY = (
+    *("transformers", "peft", "trl", "datasets", "tokenizers", "accelerate", "huggingface_hub"),
+    *("matplotlib", "rich", "typer", "pyarrow", "pandas"),
+)
+"""Libraries that `import coresift` must not load."""
+
+
+def room_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imports(path: Path) -> Iterator[tuple[int, str]]:
+    """Line and full dotted name of every import of a file, those inside functions included."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}:{node.lineno}: imports are absolute"
+            yield from ((node.lineno, f"{node.module}.{alias.name}") for alias in node.names)
+
+
+def files_of(*rooms: str) -> list[Path]:
+    return [path for path in sorted(PACKAGE.rglob("*.py")) if room_of(path) in rooms]
+
+
+ROOMS = sorted({room_of(path) for path in PACKAGE.rglob("*.py")} - {"__init__", "__main__"})
+FLOOR_OF = {room: number for number, floor in enumerate(FLOORS) for room in floor}
+
+
+def allowed(room: str) -> set[str]:
+    below = {other for other, floor in FLOOR_OF.items() if floor < FLOOR_OF[room]}
+    siblings = set(GROUND) if room in GROUND else {room}
+    return ONLY.get(room, below) | siblings
+
+
+def is_one_of(name: str, roots: tuple[str, ...]) -> bool:
+    return any(name == root or name.startswith(f"{root}.") for root in roots)
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_imports_go_strictly_down(room: str) -> None:
+    assert room in FLOOR_OF, f"{room} has no floor: place it in FLOORS"
+    wrong = [
+        f"{path.relative_to(PACKAGE)}:{line} imports {name}"
+        for path in files_of(room)
+        for line, name in imports(path)
+        if is_one_of(name, ("coresift",)) and name.split(".")[1] not in {*allowed(room), "__version__"}
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("room", [room for room in BLIND if room in ROOMS])
+def test_methods_import_no_model_tokenizer_or_file(room: str) -> None:
+    wrong = [
+        f"{path.relative_to(PACKAGE)}:{line} imports {name}"
+        for path in files_of(room)
+        for line, name in imports(path)
+        if is_one_of(name, OUT_OF_SIGHT)
+    ]
+    assert wrong == []
+
+
+def test_methods_do_not_meet() -> None:
+    wrong = [
+        f"{path.name}:{line} imports {name}"
+        for path in files_of("selectors")
+        for line, name in imports(path)
+        if path.name != "__init__.py" and is_one_of(name, ("coresift.selectors",)) and path.stem not in name.split(".")
+    ]
+    assert wrong == []
+
+
+def test_no_room_is_called_misc() -> None:
+    assert set(ROOMS) & {"utils", "common", "helpers", "misc"} == set()
+
+
+@pytest.mark.parametrize("module", ["coresift", "coresift.data"])
+def test_importing_loads_no_heavy_library(module: str) -> None:
+    listing = f"import sys, {module}; print(*sorted({{name.partition('.')[0] for name in sys.modules}}))"
+    done = subprocess.run([sys.executable, "-c", listing], capture_output=True, text=True, check=True)
+    assert set(done.stdout.split()) & set(HEAVY) == set()
