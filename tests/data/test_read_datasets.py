@@ -88,6 +88,13 @@ def test_a_hub_name_is_passed_on_with_configuration_and_split(monkeypatch: pytes
 
 
 @pytest.mark.usefixtures("offline")
+def test_part_of_a_data_set_is_that_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    part = datasets.Dataset.from_list(ROWS).select([3, 1])
+    monkeypatch.setattr(datasets, "load_dataset", lambda *_, **__: part)
+    assert [example.messages[0].content for example in read_pool("coresift-tests/none")] == ["Q3", "Q1"]
+
+
+@pytest.mark.usefixtures("offline")
 def test_what_the_hub_lacks_is_said_in_its_words(monkeypatch: pytest.MonkeyPatch) -> None:
     def load(*_: Any, **__: Any) -> Any:
         raise ValueError("Config name is missing.\nPlease pick one among the available configs: ['main', 'socratic']")

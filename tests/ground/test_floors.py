@@ -19,8 +19,8 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("select", "policy"),
     ("extract", "selectors", "online", "training", "world"),
     ("evaluation",),
-    ("pipeline",),
     ("report",),
+    ("pipeline",),
     ("cli",),
 )
 """Rooms from low to high. A room imports itself and what lies below its floor; rooms of one floor do not meet."""

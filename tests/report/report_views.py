@@ -1,15 +1,30 @@
 """Made-up runs for the report's tests: one with everything, one with almost nothing."""
 
+from typing import Any
+
 import numpy as np
 
 from coresift.report.view import RunView
 
-FAMILIES = ["capital", "currency", "river", "founder", "reverse", "count letters", "sort words", "upper case", "first letter",
-            "sum", "list of three", "yes or no", "json object", "bullet points", "repeat", "translate", "author", "river mouth",
-            "population", "anagram", "riddle", "roman numerals"]  # fmt: skip
+FAMILIES = [
+    *(
+        "capital",
+        "currency",
+        "river",
+        "founder",
+        "reverse",
+        "count letters",
+        "sort words",
+        "upper case",
+        "first letter",
+    ),
+    *("sum", "list of three", "yes or no", "json object", "bullet points", "repeat", "translate", "author"),
+    *("river mouth", "population", "anagram", "riddle", "roman numerals"),
+]
+ALPHAS = (0.381966, 0.618034, 0.763932, 0.527864, 0.673762, 0.583592, 0.63932, 0.604878, 0.626165, 0.613009, 0.609903)
 
 
-def full_view(n: int = 4000, k: int = 200, *, seed: int = 0, **changes: object) -> RunView:
+def full_view(n: int = 4000, k: int = 200, *, seed: int = 0, **changes: Any) -> RunView:
     """A realistic run: skewed sources, heavy-tailed gradients and weights, a golden-section search, five stages."""
     rng = np.random.default_rng(seed)
     share = 1 / np.arange(1, len(FAMILIES) + 1) ** 1.1
@@ -23,20 +38,14 @@ def full_view(n: int = 4000, k: int = 200, *, seed: int = 0, **changes: object) 
     picks = rng.choice(n, k, replace=False)
     extra = rng.lognormal(0, 1.4, k)
     weights = np.ones(k) + rng.multinomial(n - k, extra / extra.sum())
-    alphas = [0.381966, 0.618034, 0.763932, 0.527864, 0.673762, 0.583592, 0.63932, 0.604878, 0.626165, 0.613009, 0.609903,
-              0.614928, 0.611823, 0.61109]  # fmt: skip
     trials = [
-        {
-            "alpha": a,
-            "B_KN": 9000 + 5200 * a**2 + 40 * rng.normal(),
-            "B_IF": 13500 - 7600 * a + 1200 * a**2 + 40 * rng.normal(),
-        }
-        for a in alphas
+        {"alpha": a, "B_KN": 9000 + 5200 * a**2 + 40 * rng.normal(), "B_IF": 13500 - 6900 * a + 40 * rng.normal()}
+        for a in ALPHAS
     ]
     best = min(trials, key=lambda t: t["B_KN"] + t["B_IF"])
     ids = [f"e{i:05d}-{rng.integers(16**8):08x}" for i in range(n)]
     spread = {"accuracy": {"knowledge": 0.021, "following": 0.017, "all": 0.014}, "loss": {"response": 0.012}}
-    values = {
+    values: dict[str, Any] = {
         "name": "demo",
         "method": "brief",
         "budget": "5%",
@@ -45,7 +54,7 @@ def full_view(n: int = 4000, k: int = 200, *, seed: int = 0, **changes: object) 
             "n": n,
             "sources": {s: sources.count(s) for s in FAMILIES},
             "lengths": lengths.tolist(),
-            "excluded": [{"id": f"long-{i}", "reason": "response needs 311 tokens, max_tokens is 256"} for i in range(3)],
+            "excluded": [{"id": f"long-{i}", "reason": "needs 311 tokens, max_tokens is 256"} for i in range(3)],
             "duplicates": 112,
             "skipped": 2,
             "fingerprint": "9f2c51d07b6e4a18",
@@ -56,7 +65,8 @@ def full_view(n: int = 4000, k: int = 200, *, seed: int = 0, **changes: object) 
             "weights": weights.tolist(),
             "diagnostics": {
                 "alpha": best["alpha"], "alpha_mode": "searched", "B_KN": best["B_KN"], "B_IF": best["B_IF"],
-                "A_KN": best["B_KN"] * 1.21, "A_IF": best["B_IF"] * 1.13, "e_KN": 1480.2, "e_IF": 2210.7, "e_SFT": 1904.4,
+                "A_KN": best["B_KN"] * 1.21, "A_IF": best["B_IF"] * 1.13,
+                "e_KN": 1480.2, "e_IF": 2210.7, "e_SFT": 1904.4,
                 "effective_size": float(weights.sum() ** 2 / (weights**2).sum()),
                 "certificate": {"error": 10120.4, "lower_bound": 9288.1, "gap": 10120.4 / 9288.1 - 1},
             },
@@ -69,7 +79,7 @@ def full_view(n: int = 4000, k: int = 200, *, seed: int = 0, **changes: object) 
         "trials": trials,
         "spaces": spaces,
         "ids": ids,
-        "texts": [f"What is the {s} of Ordavia number {i}?\nIt is Velmora, said plainly." for i, s in enumerate(sources)],
+        "texts": [f"What is the {s} of Ordavia {i}?\nIt is Velmora, said plainly." for i, s in enumerate(sources)],
         "example_sources": sources,
         "costs": [
             {"stage": "warm-up", "seconds": 14.2, "tokens": 10_400, "flops": 2.1e11},
@@ -93,11 +103,11 @@ def full_view(n: int = 4000, k: int = 200, *, seed: int = 0, **changes: object) 
              "loss": {"response": 0.334, "knowledge": 3.120, "following": -2.786}, "spread": None},
         ],
     }  # fmt: skip
-    return RunView(**{**values, **changes})  # type: ignore[arg-type]
+    return RunView(**{**values, **changes})
 
 
-def bare_view(**changes: object) -> RunView:
+def bare_view(**changes: Any) -> RunView:
     """A random selection and nothing else: no gradients, no search, no training, no texts."""
-    values = {"name": "bare", "method": "random", "pool": {"n": 10},
+    values: dict[str, Any] = {"name": "bare", "method": "random", "pool": {"n": 10},
               "coreset": {"indices": [3, 1], "ids": ["a", "b"], "weights": [1.0, 1.0]}}  # fmt: skip
-    return RunView(**{**values, **changes})  # type: ignore[arg-type]
+    return RunView(**{**values, **changes})

@@ -60,7 +60,7 @@ def _recipe(
 
 def _pair(text: str) -> tuple[str, str]:
     role, equals, column = text.partition("=")
-    if equals == "" or role == "" or column == "":
+    if equals == "" or role == "":
         raise SettingsError(f"--map {text}: not of the form role=column. Example: --map response=answer")
     return role, column
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from coresift.errors import ModelError
+from coresift.models.quiet import quiet
 from coresift.models.sources import find, looks_like_path, model_fingerprint
 
 if TYPE_CHECKING:
@@ -32,7 +33,8 @@ def load_tokenizer(name: str | Path) -> "PreTrainedTokenizerBase":
 
     source = find(name)
     try:
-        return AutoTokenizer.from_pretrained(source.name, local_files_only=source.local, trust_remote_code=False)
+        with quiet():
+            return AutoTokenizer.from_pretrained(source.name, local_files_only=source.local, trust_remote_code=False)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelError(
             f"{name}: its tokenizer cannot be loaded ({_first_line(error)}). "
@@ -62,14 +64,15 @@ def load_model(
     source = find(name)
     extra = {} if quantization is None else {"quantization_config": quantization, "device_map": {"": target}}
     try:
-        model = AutoModelForCausalLM.from_pretrained(
-            source.name,
-            dtype=DTYPES.get(dtype, "auto"),
-            local_files_only=source.local,
-            use_safetensors=True,
-            trust_remote_code=False,
-            **extra,
-        )
+        with quiet():
+            model = AutoModelForCausalLM.from_pretrained(
+                source.name,
+                dtype=DTYPES.get(dtype, "auto"),
+                local_files_only=source.local,
+                use_safetensors=True,
+                trust_remote_code=False,
+                **extra,
+            )
     except (OSError, ValueError, KeyError, ImportError) as error:
         raise ModelError(
             f"{name}: cannot be loaded as a causal language model ({_first_line(error)}). The folder needs "

@@ -13,12 +13,13 @@ from torch import nn
 
 from coresift import files
 from coresift.errors import ModelError, SettingsError
+from coresift.models.quiet import quiet
 from coresift.seeds import derive
 from coresift.settings import Settings
 
 if TYPE_CHECKING:
     from peft import PeftModel
-    from transformers import PreTrainedModel
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 ORDER_FILE = "adapter_order.json"
 """Names of the LoRA tensors in the order every array over them uses; written beside an adapter."""
@@ -196,12 +197,19 @@ def merge_adapter(model_name: str | Path, adapter: Path, out: Path) -> Path:
     tokenizer = load_tokenizer(model_name)
     merged = load_adapter(load_model(model_name, dtype="auto"), adapter).merge_and_unload()
 
-    def fill(temporary: Path) -> None:
-        merged.save_pretrained(str(temporary))
-        tokenizer.save_pretrained(str(temporary))
-
-    whole_folder(out, fill)
+    save_model(merged, tokenizer, out)
     return out
+
+
+def save_model(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase", folder: Path) -> None:
+    """Write a model folder (safetensors, configuration, tokenizer), whole or not at all."""
+
+    def fill(temporary: Path) -> None:
+        with quiet():
+            model.save_pretrained(str(temporary))
+            tokenizer.save_pretrained(str(temporary))
+
+    whole_folder(folder, fill)
 
 
 def whole_folder(folder: Path, fill: Callable[[Path], None]) -> None:

@@ -42,8 +42,8 @@ class Run:
         return self.folder / "settings.yaml"
 
     def _refuse_other_settings(self) -> None:
-        if not self.settings_file.exists():
-            return
+        if not self.settings_file.exists() or len(self.costs) == 0:
+            return  # no stage has finished here: there is nothing that other settings could be mixed with
         found = _flat(yaml.safe_load(self.settings_file.read_text(encoding="utf-8")))
         wanted = _flat(self.recipe.model_dump(mode="json"))
         lines = [
@@ -60,8 +60,9 @@ class Run:
 
     def begin(self) -> None:
         """Record the settings; called by every stage after its inputs are known to be good."""
-        if not self.settings_file.exists():
-            files.write_text(self.settings_file, self.resolved.to_yaml())
+        text = self.resolved.to_yaml()
+        if not self.settings_file.exists() or self.settings_file.read_text(encoding="utf-8") != text:
+            files.write_text(self.settings_file, text)
 
     def record(self, stage: str, *, seconds: float, tokens: int | None = None, flops: float | None = None) -> None:
         """Add to the cost of a stage: wall-clock seconds, tokens through the model, floating-point operations."""

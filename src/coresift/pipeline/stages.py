@@ -44,7 +44,6 @@ def warmup(run: Run, *, say: Say = print) -> Checkpoint | None:
         settings=run.recipe.warmup_train,
         seed=derive(run.recipe.seed, "warm-up training"),
         device=run.recipe.model.device,
-        dtype=run.recipe.model.dtype,
         label="warm-up",
     )
     _account(run, "warm-up", checkpoint, done)
@@ -199,7 +198,6 @@ def _train_on(run: Run, coreset: Coreset, out: Path, label: str, say: Say) -> Ch
         settings=settings,
         seed=derive(run.recipe.seed, "final training"),
         device=run.recipe.model.device,
-        dtype=run.recipe.model.dtype,
         label=label,
     )
     _account(run, label, checkpoint, done)

@@ -54,7 +54,7 @@ def spaces_of(view: RunView) -> dict[str, tuple[np.ndarray, bool]]:
     found = {}
     for name in SPACES:
         points = view.spaces.get(name)
-        if points is not None and len(points) == view.n and view.n > 0:
+        if points is not None and len(points) > 0:
             array = np.asarray(points, dtype=np.float64)
             if np.isfinite(array).all(axis=1).any():
                 found[name] = spread_out(array)

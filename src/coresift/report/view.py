@@ -38,6 +38,9 @@ class RunView:
             knowledge / following / all (response for the loss) to a mean over seeds, or are None; `spread` is
             {"accuracy": {...}, "loss": {...}}: standard deviations over seeds, or None.
         notes: sentences printed near the top as they are.
+
+    Raises:
+        ValueError: a list that speaks of the pool has neither 0 nor `n` entries.
     """
 
     name: str
@@ -56,6 +59,19 @@ class RunView:
     costs: Sequence[Row] = ()
     scores: Sequence[Row] = ()
     notes: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        for name, values in self._per_example().items():
+            if len(values) not in (0, self.n):
+                raise ValueError(
+                    f"RunView: '{name}' has {len(values)} entries for a pool of {self.n};"
+                    " give one per pool example, or none."
+                )
+
+    def _per_example(self) -> dict[str, Any]:
+        lists = {"texts": self.texts, "ids": self.ids, "example_sources": self.example_sources}
+        spaces = {f"spaces[{name!r}]": points for name, points in self.spaces.items()}
+        return {**lists, **spaces, "pool.lengths": list(self.pool.get("lengths", ()))}
 
     @property
     def n(self) -> int:

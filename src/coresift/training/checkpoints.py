@@ -51,7 +51,7 @@ class Checkpoint:
         """
         if not (self.folder / DONE).is_file():
             raise TrainingError(
-                f"{self.folder}: no {DONE} here, so no training run has finished in this folder. Run the training first."
+                f"{self.folder}: no {DONE}, so no training run has finished here. Run the training first."
             )
         return dict(json.loads((self.folder / DONE).read_text(encoding="utf-8")))
 

@@ -2,8 +2,6 @@
 
 import contextlib
 import json
-import logging
-import math
 import random
 import shutil
 import time
@@ -16,23 +14,19 @@ import torch
 
 from coresift import files, fingerprints
 from coresift.errors import TrainingError
-from coresift.models.load import load_model, load_tokenizer, model_fingerprint, resolve_device
-from coresift.models.lora import attach_lora, lora_parameters, save_adapter, whole_folder
+from coresift.models.load import load_tokenizer, model_fingerprint, resolve_device
+from coresift.models.lora import lora_parameters, save_adapter, save_model
+from coresift.models.quiet import quiet
 from coresift.models.render import Rendered
-from coresift.seeds import derive
+from coresift.training.build import build_trainer, load_base, precision, steps
 from coresift.training.checkpoints import DONE, MOMENTS, Checkpoint, Moments, write_moments
 from coresift.training.costs import training_flops
-from coresift.training.order import EpochOrder
 from coresift.training.settings import TrainSettings
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
-
     from coresift.training.weighted import WeightedTrainer
 
-INPUTS, PARTS, MARK = "inputs.json", "checkpoints", "complete.json"
-LOGGED = 100
-"""At most about this many points of the loss curve are kept."""
+INPUTS, PARTS = "inputs.json", "checkpoints"
 
 
 def train(
@@ -66,13 +60,16 @@ def train(
             this device, or the loss is not finite.
         ModelError: If the model cannot be loaded.
     """
-    placed = resolve_device(device)
-    weights = _checked_weights(rows, weights, settings)
-    inputs = _inputs(model, rows, weights, settings, seed, _precision(settings, placed))
+    began, placed = time.monotonic(), resolve_device(device)
+    weights = _checked(rows, weights)
+    inputs = _inputs(model, rows, weights, settings, seed, precision(settings, placed))
     if _claim(out, inputs):
         return Checkpoint(out)
-    began = time.monotonic()
-    with _own_randomness(), _quiet():
+    from coresift.training.callbacks import Mark, Watch
+
+    with _own_randomness(), quiet():
+        newest, before = _newest(out / PARTS)
+        watch, mark = Watch(label), Mark(before=before, began=began)
         trainer = build_trainer(
             load_base(model, settings, placed),
             load_tokenizer(model),
@@ -82,93 +79,158 @@ def train(
             weights=weights,
             seed=seed,
             device=placed,
-            label=label,
+            callbacks=[watch, mark],
         )
-        spent = _run(trainer, out / PARTS, began)
+        with contextlib.closing(watch):
+            trainer.train(resume_from_checkpoint=newest)
         if trainer.is_world_process_zero():
-            _finish(trainer, rows, out, settings=settings, inputs=inputs, seconds=spent)
+            _finish(trainer, rows, out, settings=settings, inputs=inputs, seconds=mark.seconds)
         trainer.accelerator.wait_for_everyone()
     return Checkpoint(out)
 
 
-def load_base(model: str | Path, settings: TrainSettings, device: torch.device) -> Any:
-    """The base model in the dtype the tuning needs, on the device.
-
-    Full tuning keeps float32 weights; frozen weights under adapters are held in the compute precision.
-
-    Raises:
-        TrainingError: If qlora is asked for where it cannot run.
-    """
-    if settings.tuning != "qlora":
-        dtype = "float32" if settings.tuning == "full" else _precision(settings, device)
-        return load_model(model, dtype=dtype, device=str(device))
-    if device.type != "cuda":
-        raise TrainingError(f"train.tuning is 'qlora', which runs on CUDA only; the device is {device}. Use lora.")
-    import importlib.util
-
-    if importlib.util.find_spec("bitsandbytes") is None:
-        raise TrainingError("train.tuning is 'qlora', but bitsandbytes is not installed: pip install 'coresift[qlora]'.")
-    from peft import prepare_model_for_kbit_training
-    from transformers import BitsAndBytesConfig
-
-    compute = torch.bfloat16 if _precision(settings, device) == "bfloat16" else torch.float32
-    quantization = BitsAndBytesConfig(
-        load_in_4bit=True,
-        bnb_4bit_quant_type="nf4",
-        bnb_4bit_use_double_quant=True,
-        bnb_4bit_compute_dtype=compute,
-    )
-    loaded = load_model(model, dtype="auto", device=str(device), quantization=quantization)
-    return prepare_model_for_kbit_training(loaded, use_gradient_checkpointing=settings.gradient_checkpointing)
+def _checked(rows: Sequence[Rendered], weights: np.ndarray | None) -> np.ndarray:
+    if len(rows) == 0:
+        raise TrainingError("no rows to train on. Choose at least one example that fits pool.max_tokens.")
+    values = np.ones(len(rows)) if weights is None else np.asarray(weights, dtype=np.float64)
+    if values.shape != (len(rows),):
+        raise TrainingError(f"weights have shape {values.shape} for {len(rows)} rows. Pass one weight per row.")
+    bad = np.flatnonzero(~(np.isfinite(values) & (values > 0)))
+    if len(bad) > 0:
+        raise TrainingError(
+            f"the weight of example {rows[bad[0]].id} is {values[bad[0]]} ({len(bad)} such weights). "
+            "Weights must be finite and positive: leave an example out instead of weighing it 0."
+        )
+    return values
 
 
-def build_trainer(
-    model: Any,
-    tokenizer: "PreTrainedTokenizerBase",
+def _inputs(
+    model: str | Path,
     rows: Sequence[Rendered],
-    *,
-    out: Path,
-    settings: TrainSettings,
     weights: np.ndarray,
+    settings: TrainSettings,
     seed: int,
-    device: torch.device,
-    label: str = "training",
-    optimizer: torch.optim.Optimizer | None = None,
-) -> "WeightedTrainer":
-    """The trainer of a run, ready to start.
+    computed_in: str,
+) -> dict[str, Any]:
+    """Everything the result depends on, as JSON."""
+    return {
+        "model": model_fingerprint(model),
+        "rows": fingerprints.of_json([[row.id, row.tokens, [int(wanted) for wanted in row.response]] for row in rows]),
+        "examples": len(rows),
+        "weights": "ignored" if settings.weighting == "none" else fingerprints.of_bytes(weights.tobytes()),
+        "settings": settings.model_dump(mode="json"),
+        "precision": computed_in,
+        "seed": seed,
+    }
 
-    Args:
-        model: The loaded base model; adapters are attached unless the tuning is full.
-        tokenizer: Its tokenizer.
-        rows: Rendered examples.
-        out: Folder for checkpoints.
-        settings: How to tune.
-        weights: [n] positive.
-        seed: As `train`.
-        device: Where the model is.
-        label: As `train`.
-        optimizer: Instead of AdamW.
-    """
-    from datasets import Dataset
-    from transformers.trainer_callback import PrinterCallback
 
-    from coresift.training.weighted import Watch, WeightedCollator, WeightedTrainer
+def _claim(out: Path, inputs: dict[str, Any]) -> bool:
+    """Whether `out` already holds this run's result. Raises TrainingError if it belongs to another run."""
+    note = out / INPUTS
+    if not note.is_file():
+        files.write_json(note, inputs)
+        return False
+    found = json.loads(note.read_text(encoding="utf-8"))
+    if found != inputs:
+        keys = [key for key in {**inputs, **found} if inputs.get(key) != found.get(key)]
+        sides = "; ".join(f"{key}: there {found.get(key)}, now {inputs.get(key)}" for key in keys)
+        raise TrainingError(
+            f"{out} belongs to another training run ({sides}). Use another folder, or remove this one to train again."
+        )
+    return (out / DONE).is_file()
 
-    _check_rows_fit(model, rows)
-    if settings.tuning != "full":
-        model = attach_lora(model, settings.lora, seed=seed)
-    order = _order(rows, weights, settings, seed)
-    in_loss = torch.from_numpy(weights if settings.weighting == "loss" else np.ones(len(rows)))
-    trainer = WeightedTrainer(
-        order=order,
-        token_mean=settings.loss_reduction == "token",
-        model=model,
-        args=_arguments(settings, len(rows), out, seed, device),
-        data_collator=WeightedCollator(rows, in_loss, pad_token=_any_token(tokenizer)),
-        train_dataset=Dataset.from_dict({"position": range(len(rows))}),
-        processing_class=tokenizer,
-        optimizers=(optimizer, None),
-        callbacks=[Watch(label, order), Mark()],
+
+def _newest(folder: Path) -> tuple[str | None, float]:
+    """The newest whole checkpoint and the seconds it took; (None, 0) when there is none."""
+    from coresift.training.callbacks import MARK
+
+    marks = [json.loads(path.read_text(encoding="utf-8")) for path in folder.glob(f"checkpoint-*/{MARK}")]
+    if len(marks) == 0:
+        return None, 0.0
+    newest = max(marks, key=lambda mark: mark["step"])
+    return str(folder / f"checkpoint-{newest['step']}"), float(newest["seconds"])
+
+
+def _finish(
+    trainer: "WeightedTrainer",
+    rows: Sequence[Rendered],
+    out: Path,
+    *,
+    settings: TrainSettings,
+    inputs: dict[str, Any],
+    seconds: float,
+) -> None:
+    """Write the result, then training.json, then drop the checkpoints."""
+    model: Any = trainer.accelerator.unwrap_model(trainer.model)
+    _check_finite(model, trainer.state.global_step)
+    if settings.tuning == "full":
+        save_model(model, trainer.processing_class, out / "model")  # type: ignore[arg-type,unused-ignore]
+    else:
+        save_adapter(model, out / "adapter")
+        write_moments(out / MOMENTS, _moments(trainer, model))
+    result = out / ("model" if settings.tuning == "full" else "adapter")
+    weights = fingerprints.of_folder(result, "*.safetensors")
+    summary = _summary(trainer, model, rows, settings) | {"seconds": round(seconds, 3)}
+    files.write_json(out / DONE, summary | {"fingerprint": fingerprints.of_json([inputs, weights]), "inputs": inputs})
+    shutil.rmtree(out / PARTS, ignore_errors=True)
+
+
+def _check_finite(model: torch.nn.Module, step: int) -> None:
+    for name, weight in model.named_parameters():
+        if weight.requires_grad and not bool(torch.isfinite(weight).all()):
+            raise TrainingError(f"{name} is not finite after step {step}. Lower train.learning_rate.")
+
+
+def _moments(trainer: "WeightedTrainer", model: torch.nn.Module) -> Moments:
+    """AdamW's state by tensor: the optimizer numbers tensors by group, so they are looked up by identity."""
+    states: Any = trainer.optimizer.state  # type: ignore[union-attr]
+    kept = {name: states[weight] for name, weight in lora_parameters(model)}
+    step = int(next(iter(kept.values()))["step"])
+    return Moments(
+        {name: state["exp_avg"] for name, state in kept.items()},
+        {name: state["exp_avg_sq"] for name, state in kept.items()},
+        step,
     )
-    trainer.remove_callback(PrinterCallback)
-    return trainer
+
+
+def _summary(
+    trainer: "WeightedTrainer", model: torch.nn.Module, rows: Sequence[Rendered], settings: TrainSettings
+) -> dict[str, Any]:
+    seen = _seen(trainer, len(rows), settings)
+    tokens = sum(len(rows[place].tokens) for place in seen)
+    curve = [[entry["step"], entry["loss"]] for entry in trainer.state.log_history if "loss" in entry]
+    return {
+        "tuning": settings.tuning,
+        "weighting": settings.weighting,
+        "loss_reduction": settings.loss_reduction,
+        "examples": len(rows),
+        "epochs": settings.epochs,
+        "steps": trainer.state.global_step,
+        "tokens": tokens,
+        "target_tokens": sum(rows[place].n_targets for place in seen),
+        "flops": training_flops(model, tokens),
+        "loss_first": curve[0][1],
+        "loss_last": curve[-1][1],
+        "loss_curve": curve,
+    }
+
+
+def _seen(trainer: "WeightedTrainer", n: int, settings: TrainSettings) -> list[int]:
+    """Every position in the order it was trained on, repeated as often as it was."""
+    per_epoch = -(-n // settings.batch_size)
+    whole, part = divmod(steps(settings, n), per_epoch)
+    seen = [place for epoch in range(whole) for place in trainer.order.positions(epoch).tolist()]
+    return seen + trainer.order.positions(whole).tolist()[: part * settings.batch_size]
+
+
+@contextlib.contextmanager
+def _own_randomness() -> Iterator[None]:
+    """Let the trainer seed the global generators, and give them back as they were."""
+    python, numbers = random.getstate(), np.random.get_state()
+    devices = list(range(torch.cuda.device_count())) if torch.cuda.is_available() else []
+    with torch.random.fork_rng(devices=devices):
+        try:
+            yield
+        finally:
+            random.setstate(python)
+            np.random.set_state(numbers)

@@ -15,14 +15,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from trl import SFTTrainer
 
 from coresift.errors import TrainingError
 from coresift.models.batches import Batch, collate
 from coresift.models.losses import token_nll
 from coresift.models.render import Rendered
-from coresift.progress import Progress
 from coresift.training.order import EpochOrder
 
 
@@ -63,7 +61,7 @@ class WeightedTrainer(SFTTrainer):
     """Read by transformers: `compute_loss` already divides by the whole step's denominator."""
 
     def __init__(self, *, order: EpochOrder, token_mean: bool, **kwargs: Any) -> None:
-        self._order, self._token_mean = order, token_mean
+        self.order, self._token_mean = order, token_mean
         super().__init__(**kwargs)
         for weight in kwargs["model"].parameters():
             if weight.requires_grad and weight.dtype in (torch.bfloat16, torch.float16):
@@ -118,11 +116,12 @@ class WeightedTrainer(SFTTrainer):
         )
 
     def _get_train_sampler(self, train_dataset: Any = None) -> EpochOrder:
-        return self._order
+        return self.order
 
     def _run_epoch(self, *args: Any, **kwargs: Any) -> None:
-        """As in Trainer, except that a run resumed at its last step does not take one more."""
+        """As in Trainer, in our order, except that a run resumed at its last step does not take one more."""
         if self.state.global_step < self.state.max_steps:
+            self.order.set_epoch(int(self.state.epoch or 0))
             super()._run_epoch(*args, **kwargs)
 
     def floating_point_ops(self, inputs: dict[str, Any]) -> int:
@@ -134,39 +133,3 @@ class WeightedTrainer(SFTTrainer):
 
     def _send_telemetry(self) -> None:
         """None is sent."""
-
-
-class Watch(TrainerCallback):
-    """Shows progress, logs the last step, and sets the epoch of the data order.
-
-    Args:
-        label: What the progress bar says.
-        order: The data order.
-    """
-
-    def __init__(self, label: str, order: EpochOrder) -> None:
-        self._label, self._order = label, order
-        self._progress: Progress | None = None
-
-    def on_train_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
-        if state.is_world_process_zero:
-            self._progress = Progress(self._label, state.max_steps, unit="steps")
-            self._progress.done = state.global_step
-
-    def on_epoch_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
-        self._order.set_epoch(int(state.epoch or 0))
-
-    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        if self._progress is not None:
-            self._progress.advance()
-        if state.global_step >= state.max_steps:
-            control.should_log = True
-
-    def close(self) -> None:
-        """Take the bar away, also after an error."""
-        if self._progress is not None:
-            self._progress.__exit__(None, None, None)

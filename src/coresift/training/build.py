@@ -1,0 +1,197 @@
+"""Puts a trainer together: base model in the right precision, adapters, data order, arguments."""
+
+import importlib.util
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from coresift.errors import TrainingError
+from coresift.models.load import load_model
+from coresift.models.lora import attach_lora
+from coresift.models.render import Rendered
+from coresift.seeds import derive
+from coresift.training.order import EpochOrder
+from coresift.training.settings import TrainSettings
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+    from trl import SFTConfig
+
+    from coresift.training.weighted import WeightedTrainer
+
+CURVE_POINTS = 100
+"""About how many points of the loss curve are kept."""
+
+
+def load_base(model: str | Path, settings: TrainSettings, device: torch.device) -> Any:
+    """The base model in the dtype its tuning needs.
+
+    Full tuning keeps float32 weights; frozen weights under adapters are held in the compute precision.
+
+    Raises:
+        TrainingError: If qlora is asked for where it cannot run.
+    """
+    if settings.tuning != "qlora":
+        dtype = "float32" if settings.tuning == "full" else precision(settings, device)
+        return load_model(model, dtype=dtype, device=str(device))
+    if device.type != "cuda":
+        raise TrainingError(f"train.tuning is 'qlora', which needs a CUDA device; this is {device}. Use tuning=lora.")
+    if importlib.util.find_spec("bitsandbytes") is None:
+        raise TrainingError("train.tuning is 'qlora', which needs bitsandbytes: pip install 'coresift[qlora]'.")
+    return _load_4bit(model, settings, device)
+
+
+def _load_4bit(model: str | Path, settings: TrainSettings, device: torch.device) -> Any:
+    from peft import prepare_model_for_kbit_training
+    from transformers import BitsAndBytesConfig
+
+    quantization = BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=torch.bfloat16 if precision(settings, device) == "bfloat16" else torch.float32,
+    )
+    loaded = load_model(model, dtype="auto", device=str(device), quantization=quantization)
+    return prepare_model_for_kbit_training(loaded, use_gradient_checkpointing=settings.gradient_checkpointing)
+
+
+def precision(settings: TrainSettings, device: torch.device) -> str:
+    """The precision of the computation: as set, or bfloat16 on CUDA devices that support it, else float32."""
+    if settings.precision != "auto":
+        return settings.precision
+    return "bfloat16" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "float32"
+
+
+def build_trainer(
+    model: Any,
+    tokenizer: "PreTrainedTokenizerBase",
+    rows: Sequence[Rendered],
+    *,
+    out: Path,
+    settings: TrainSettings,
+    weights: np.ndarray,
+    seed: int,
+    device: torch.device,
+    callbacks: Sequence[Any] = (),
+    optimizer: torch.optim.Optimizer | None = None,
+) -> "WeightedTrainer":
+    """The trainer of a run, ready to start.
+
+    Args:
+        model: The loaded base model; adapters are attached unless the tuning is full.
+        tokenizer: Its tokenizer.
+        rows: Rendered examples.
+        out: Folder for checkpoints; nothing else is written.
+        settings: How to tune.
+        weights: [n] positive, float64.
+        seed: Names the data order, the adapters' start and dropout.
+        device: Where the model is.
+        callbacks: Additional callbacks.
+        optimizer: Instead of AdamW.
+
+    Raises:
+        TrainingError: If a row is longer than the model takes, or has tokens the model does not know.
+        ModelError: If the adapters do not fit the model.
+    """
+    from datasets import Dataset
+    from transformers.trainer_callback import PrinterCallback
+
+    from coresift.training.weighted import WeightedCollator, WeightedTrainer
+
+    check_rows(model, rows)
+    if settings.tuning != "full":
+        model = attach_lora(model, settings.lora, seed=seed)
+    in_loss = weights if settings.weighting == "loss" else np.ones(len(rows))
+    trainer = WeightedTrainer(
+        order=data_order(rows, weights, settings, seed),
+        token_mean=settings.loss_reduction == "token",
+        model=model,
+        args=_arguments(settings, steps(settings, len(rows)), out, seed, device),
+        data_collator=WeightedCollator(rows, torch.from_numpy(in_loss), pad_token=0),
+        train_dataset=Dataset.from_dict({"position": range(len(rows))}),
+        processing_class=tokenizer,
+        optimizers=(optimizer, None),
+        callbacks=list(callbacks),
+    )
+    trainer.remove_callback(PrinterCallback)
+    return trainer
+
+
+def check_rows(model: Any, rows: Sequence[Rendered]) -> None:
+    """Refuse rows the model cannot take. Raises TrainingError."""
+    longest = max(rows, key=lambda row: len(row.tokens))
+    limit = getattr(model.config, "max_position_embeddings", None)
+    if limit is not None and len(longest.tokens) > limit:
+        raise TrainingError(
+            f"example {longest.id} has {len(longest.tokens)} tokens, but the model takes at most {limit}. "
+            f"Set pool.max_tokens={limit} or lower."
+        )
+    known = model.get_input_embeddings().weight.shape[0]
+    largest = max(rows, key=lambda row: max(row.tokens))
+    if max(largest.tokens) >= known:
+        raise TrainingError(
+            f"example {largest.id} has token {max(largest.tokens)}, but the model knows {known} tokens. "
+            "Use the tokenizer that belongs to the model."
+        )
+
+
+def data_order(rows: Sequence[Rendered], weights: np.ndarray, settings: TrainSettings, seed: int) -> EpochOrder:
+    """The order of the examples; under `weighting: sampling` they are drawn with their weights as odds."""
+    return EpochOrder(
+        [len(row.tokens) for row in rows],
+        step_size=settings.batch_size,
+        seed=seed,
+        odds=weights if settings.weighting == "sampling" else None,
+    )
+
+
+def steps(settings: TrainSettings, n: int) -> int:
+    """Optimizer steps of a run over n examples; the last step of an epoch may hold fewer examples."""
+    return math.ceil(settings.epochs * math.ceil(n / settings.batch_size))
+
+
+def _arguments(settings: TrainSettings, total: int, out: Path, seed: int, device: torch.device) -> "SFTConfig":
+    from accelerate import PartialState
+    from trl import SFTConfig
+
+    cpu = device.type == "cpu"
+    share = settings.micro_batch_size * PartialState(cpu=cpu).num_processes
+    if settings.batch_size % share != 0:
+        raise TrainingError(
+            f"batch_size {settings.batch_size} is not a multiple of micro_batch_size x processes = {share}. "
+            "Choose a batch_size that is."
+        )
+    arguments = SFTConfig(
+        output_dir=str(out),
+        num_train_epochs=settings.epochs,
+        per_device_train_batch_size=settings.micro_batch_size,
+        gradient_accumulation_steps=settings.batch_size // share,
+        learning_rate=settings.learning_rate,
+        lr_scheduler_type="linear",
+        warmup_steps=settings.warmup_ratio,
+        weight_decay=settings.weight_decay,
+        max_grad_norm=settings.max_grad_norm,
+        bf16=precision(settings, device) == "bfloat16",
+        use_cpu=cpu,
+        seed=derive(seed, "training") % 2**32,
+        gradient_checkpointing=settings.gradient_checkpointing,
+        save_strategy="epoch" if settings.save_steps is None else "steps",
+        save_steps=settings.save_steps or 1,
+        save_total_limit=2,
+        logging_steps=max(1, total // CURVE_POINTS),
+        logging_first_step=True,
+        logging_nan_inf_filter=False,
+        report_to="none",
+        disable_tqdm=True,
+        remove_unused_columns=False,
+        dataloader_pin_memory=not cpu,
+        dataset_kwargs={"skip_prepare_dataset": True},
+        max_length=None,
+    )
+    if arguments.n_gpu > 1:
+        arguments._n_gpu = 1  # several devices take one process each (accelerate launch), never DataParallel
+    return arguments

@@ -1,0 +1,115 @@
+"""Recipes: every setting is checked before anything runs, and every value knows where it came from."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from coresift.errors import SettingsError
+from coresift.pipeline.config import Recipe
+from coresift.pipeline.recipes import load_recipe, resolve, shipped_recipes
+from coresift.selectors import SELECTORS
+
+LEAST = {"name": "r", "pool": {"path": "p.jsonl"}, "model": {"path": "m"}}
+
+
+@pytest.mark.parametrize("name", sorted(shipped_recipes()))
+def test_shipped_recipes_are_complete_and_short(name: str) -> None:
+    overrides = ["pool.path=mine.jsonl"] if name == "brief-small" else []
+    assert load_recipe(name, overrides).recipe.name == name
+    assert len(shipped_recipes()[name].read_text().splitlines()) <= 40
+
+
+@pytest.mark.parametrize("name", ["brief-llama3.1-8b", "brief-qwen3-4b", "brief-mistral-nemo-12b"])
+def test_published_recipes_have_the_published_settings(name: str) -> None:
+    recipe = load_recipe(name).recipe
+    assert recipe.train is not None
+    lora, warm = recipe.train.lora, recipe.warmup_train
+    assert (lora.rank, lora.alpha, lora.dropout) == (128, 512, 0.1)
+    assert (recipe.train.epochs, recipe.train.learning_rate, recipe.train.batch_size) == (4, 5e-6, 128)
+    assert (warm.epochs, warm.tuning, warm.lora) == (1, "lora", lora)
+    assert (recipe.warmup.fraction, recipe.budget, recipe.seed) == (0.05, 0.05, 42)
+    assert (recipe.method.precision, recipe.method.max_iterations, recipe.method.dim) == (0.005, 15, 8192)
+
+
+def test_every_value_knows_its_origin(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(yaml.safe_dump({**LEAST, "budget": 0.1}))
+    resolved = load_recipe(path, ["pool.max_tokens=99", "method={name: random}"])
+    assert resolved.origins["pool.path"] == "mine.yaml"
+    assert resolved.origins["pool.max_tokens"] == "--set"
+    assert resolved.origins["method.name"] == "--set"
+    assert resolved.origins["seed"] == "default"
+
+
+def test_the_resolved_settings_are_a_recipe_that_gives_itself(tmp_path: Path) -> None:
+    resolved = resolve({**LEAST, "train": {"epochs": 2}, "pool": {"path": "a: b #c.jsonl", "columns": {"response": "x"}}})
+    text = resolved.to_yaml()
+    assert "  epochs: 2.0  # recipe" in text and "seed: 0  # default" in text
+    assert resolve(yaml.safe_load(text)).recipe == resolved.recipe
+
+
+def test_an_override_can_open_a_section_that_was_closed() -> None:
+    recipe = resolve(LEAST, ["train.epochs=3"]).recipe
+    assert recipe.train is not None and recipe.train.epochs == 3
+
+
+def test_a_method_is_built_with_its_settings() -> None:
+    recipe = resolve({**LEAST, "method": {"name": "brief", "alpha": 0.25, "dim": 64}}).recipe
+    assert recipe.selector == SELECTORS["brief"](alpha=0.25, dim=64)
+
+
+def test_the_warm_up_is_lora_for_one_epoch_without_weights_whatever_the_final_training_is() -> None:
+    recipe = resolve({**LEAST, "train": {"tuning": "full", "epochs": 5}}).recipe
+    assert (recipe.warmup_train.tuning, recipe.warmup_train.epochs) == ("lora", 1)
+    assert recipe.warmup_train.weighting == "none"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["pool.max_token=5"], r"pool.max_token: no such setting. Did you mean 'max_tokens'\?"),
+        (["budgets=5"], r"budgets: no such setting. Did you mean 'budget'\?"),
+        (["method={name: breif}"], r"method.name is 'breif'. Known methods: brief, full, random"),
+        (["method.alpha=2"], r"alpha: Input should be less than or equal to 1, got 2"),
+        (["method.alhpa=0.5"], r"alhpa: no such setting. Did you mean 'alpha'\?"),
+        (["train.epochs=0"], r"train.epochs: Input should be greater than 0, got 0"),
+        (["warmup.train.tuning=full"], "the warm-up is always LoRA"),
+        (["name=a/b"], "name: String should match pattern"),
+        (["epochs"], "--set epochs: not of the form key=value"),
+        (["pool={}"], r"pool.path: missing. Add it to the recipe or pass --set pool.path=VALUE"),
+    ],
+)
+def test_a_setting_that_cannot_be_honoured_is_an_error(overrides: list[str], message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
+        resolve(LEAST, [*(["method.name=brief"] if "method." in overrides[0] else []), *overrides])
+
+
+def test_a_recipe_that_is_not_there_names_the_shipped_ones(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="no such recipe file. Give a YAML file or one of: .*brief-small"):
+        load_recipe(tmp_path / "nothing.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("a: [", "not a readable YAML file"), ("- a", "a recipe is a mapping of settings, found list")],
+)
+def test_a_broken_recipe_file_is_named(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "broken.yaml"
+    path.write_text(text)
+    with pytest.raises(SettingsError, match=rf"broken.yaml: {message}"):
+        load_recipe(path)
+
+
+def test_the_json_schema_accepts_shipped_recipes_and_refuses_typos() -> None:
+    import jsonschema
+
+    schema = Recipe.model_json_schema()
+    for name, path in shipped_recipes().items():
+        values = yaml.safe_load(path.read_text())
+        if name == "brief-small":
+            values["pool"]["path"] = "mine.jsonl"
+        jsonschema.validate(values, schema)
+    for wrong in ({**LEAST, "bugdet": 1}, {**LEAST, "method": {"name": "brief", "alhpa": 1}}):
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(wrong, schema)

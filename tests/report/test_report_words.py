@@ -1,0 +1,93 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from report_views import bare_view, full_view
+
+from coresift.report import words
+
+FULL = full_view(n=300, k=15)
+
+
+def with_changes(view, **changes):
+    from dataclasses import replace
+
+    return replace(view, **changes)
+
+
+def test_the_headline_says_what_was_chosen_from_what_and_how():
+    assert words.title(FULL) == "BRIEF chose 15 of 300 examples"
+    sentence = words.chosen(FULL).replace("\u00a0", " ")
+    assert sentence.startswith("Under a budget of 5%, BRIEF chose 15 of the pool's 300 examples, with α = 0.")
+    assert sentence.endswith("the best of 11 values tried.")
+
+
+def test_random_and_full_are_said_plainly():
+    assert words.chosen(bare_view()) == "2 of the pool's 10 examples were chosen at random."
+    whole = bare_view(method="full", coreset={"indices": list(range(10)), "weights": [1.0] * 10})
+    assert words.title(whole) == "All 10 examples were kept"
+    assert words.chosen(whole) == "The whole pool was kept, 10 examples."
+
+
+def test_a_fixed_alpha_is_not_called_searched():
+    diagnostics = {"alpha": 0.5, "alpha_mode": "fixed"}
+    view = bare_view(method="brief", coreset={"indices": [1], "weights": [10.0], "diagnostics": diagnostics})
+    assert "fixed at 0.500" in words.chosen(view) and "best of" not in words.chosen(view)
+
+
+@pytest.mark.parametrize(
+    ("weighting", "start", "word"),
+    [
+        ("loss", "The final training was weighted (by loss)", "weighted"),
+        ("sampling", "The final training was weighted (by sampling)", "weighted"),
+        ("none", "The final training was unweighted", "unweighted"),
+        (None, "Whether the final training was weighted or unweighted is not recorded", "not recorded"),
+    ],
+)
+def test_the_headline_says_whether_training_was_weighted(weighting, start, word):
+    view = with_changes(FULL, weighting=weighting)
+    assert words.trained(view).startswith(start)
+    assert words.training_word(view) == word
+
+
+def test_without_training_no_claim_about_weights_is_made():
+    assert words.trained(bare_view()) == "No final model was trained in this run."
+    assert "same as unweighted" in words.trained(bare_view(weighting="loss"))
+
+
+def test_the_certificate_is_a_share_of_the_error_found_not_the_gap():
+    first, second = words.certificate(110.0, 100.0, 20)
+    assert "No subset of 20 examples can have a composite error more than 9.1 % lower" in first
+    assert "at most 10.0 % above the best possible" in second
+
+
+@given(st.floats(1e-3, 1e6), st.floats(1e-3, 1.0))
+def test_the_certificate_is_never_rounded_into_a_false_claim(error, share):
+    bound = error * share
+    text = words.certificate(error, bound, 5)
+    if len(text) == 2:
+        claimed = float(text[0].split("more than ")[1].split(" %")[0]) / 100
+        assert error * (1 - claimed) <= bound + 1e-9 * error
+
+
+def test_odd_certificates_are_told_apart():
+    assert words.certificate(None, 1.0, 5) == []
+    assert "proved optimal" in words.certificate(5.0, 5.0, 5)[0]
+    assert "error is zero" in words.certificate(0.0, 0.0, 5)[0]
+    assert "nothing is proved" in words.certificate(5.0, 0.0, 5)[0]
+    assert "one of the two is wrong" in words.certificate(5.0, 6.0, 5)[0]
+
+
+def score(name, accuracy, spread=None, examples=15):
+    return {"name": name, "examples": examples, "accuracy": {"all": accuracy}, "spread": spread}
+
+
+def test_whoever_wins_is_named():
+    spread = {"accuracy": {"all": 0.05}}
+    text = words.outcome(
+        [score("BRIEF", 0.40, spread), score("random", 0.42, spread), score("full", 0.9, None, 300)], 15
+    )
+    assert text.startswith("At 15 examples, random reaches the highest accuracy on all items, 0.020 above BRIEF")
+    assert "less than the larger standard deviation over seeds, 0.050" in text
+    assert "no spread" in words.outcome([score("BRIEF", 0.4), score("random", 0.3)], 15)
+    assert "the same accuracy" in words.outcome([score("BRIEF", 0.4), score("random", 0.4)], 15)
+    assert words.outcome([score("BRIEF", 0.4)], 15) == ""
