@@ -1,10 +1,10 @@
 """Per-example gradients: many at once are the same as one by one, padded or not, for every architecture."""
 
 import pytest
+import tiny
 import torch
 from torch import nn
 
-import tiny
 from coresift.errors import ModelError
 from coresift.extract.gradients import GradientTap
 from coresift.extract.run import GradientExtractor

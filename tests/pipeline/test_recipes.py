@@ -43,7 +43,9 @@ def test_every_value_knows_its_origin(tmp_path: Path) -> None:
 
 
 def test_the_resolved_settings_are_a_recipe_that_gives_itself(tmp_path: Path) -> None:
-    resolved = resolve({**LEAST, "train": {"epochs": 2}, "pool": {"path": "a: b #c.jsonl", "columns": {"response": "x"}}})
+    resolved = resolve(
+        {**LEAST, "train": {"epochs": 2}, "pool": {"path": "a: b #c.jsonl", "columns": {"response": "x"}}}
+    )
     text = resolved.to_yaml()
     assert "  epochs: 2.0  # recipe" in text and "seed: 0  # default" in text
     assert resolve(yaml.safe_load(text)).recipe == resolved.recipe

@@ -170,9 +170,13 @@ def test_half_a_character_does_not_stop_the_page(tmp_path, quick):
     assert "?" in page.words
 
 
+def scaled(view):
+    return replace(view, coreset={**view.coreset, "provenance": {"settings": {"unit_norm": True}}})
+
+
 def fixed_alpha(view):
     diagnostics = {**view.diagnostics, "alpha": 0.5, "alpha_mode": "fixed"}
-    return replace(view, trials=(), coreset={**view.coreset, "diagnostics": diagnostics})
+    return replace(view, trials=view.trials[:1], coreset={**view.coreset, "diagnostics": diagnostics})
 
 
 SMALL = full_view(n=80, k=8)
@@ -190,8 +194,10 @@ VARIANTS = {
     "no texts": (replace(SMALL, texts=(), ids=(), example_sources=()), "The sources of the examples are not known."),
     "no lengths": (replace(SMALL, pool={"n": 80}), "Response lengths are not known."),
     "equal lengths": (replace(SMALL, pool={"n": 80, "lengths": [7] * 80}), "Each of the three adds up to 100 %."),
+    "scaled": (scaled(SMALL), "the distances bound nothing here"),
     "no costs": (replace(SMALL, costs=()), "No costs were recorded."),
     "loss only": (replace(SMALL, scores=[{**s, "accuracy": None} for s in SMALL.scores]), "held-out loss"),
+    "empty scores": (replace(SMALL, scores=[{"name": "a", "accuracy": {"all": None}}]), "trained on"),
     "unmeasured": (replace(SMALL, scores=[{"name": "a"}, {"name": "b", "accuracy": None}]), "trained on"),
     "no errors": (replace(SMALL, coreset={**SMALL.coreset, "diagnostics": {}}), "This run has no certificate"),
     "everything": (bare_view(method="full", coreset={"indices": [*range(10)], "weights": [1.0] * 10}), "were kept"),

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -59,6 +61,14 @@ def test_the_bound_of_the_response_error_is_the_sum_of_both_bounds():
     knowledge, following, response = sections.gradient_rows(FULL)
     assert response["bound"] == pytest.approx(knowledge["bound"] + following["bound"])
     assert knowledge["share"] == pytest.approx(knowledge["error"] / knowledge["bound"])
+
+
+@pytest.mark.parametrize("settings", [{"unit_norm": True}, {"norm_power": 0.5}])
+def test_scaled_distances_are_never_shown_as_a_bound_of_real_errors(settings):
+    coreset = {**FULL.coreset, "provenance": {"settings": {"norm_power": 1.0, **settings}}}
+    rows = sections.gradient_rows(replace(FULL, coreset=coreset))
+    assert [row["bound"] for row in rows] == [None] * 3 and [row["share"] for row in rows] == [None] * 3
+    assert rows[0]["error"] == FULL.diagnostics["e_KN"]
 
 
 def test_the_chosen_trial_is_found_by_its_alpha():

@@ -28,6 +28,18 @@ def test_random_and_full_are_said_plainly():
     assert words.chosen(whole) == "The whole pool was kept, 10 examples."
 
 
+def test_examples_that_could_not_be_chosen_are_named():
+    view = bare_view(coreset={"indices": [1], "weights": [8.0], "provenance": {"n": 8}})
+    assert words.chosen(view) == "1 of the pool's 10 examples, of which 8 could be chosen, were chosen at random."
+
+
+def test_the_whole_pool_is_what_could_be_chosen():
+    coreset = {"indices": list(range(8)), "weights": [1.0] * 8, "provenance": {"n": 8}}
+    view = bare_view(method="full", coreset=coreset)
+    assert words.title(view) == "All 8 candidates of 10 examples were kept"
+    assert words.chosen(view) == "The whole pool was kept, 8 of 10 examples, all that could be chosen."
+
+
 def test_a_fixed_alpha_is_not_called_searched():
     diagnostics = {"alpha": 0.5, "alpha_mode": "fixed"}
     view = bare_view(method="brief", coreset={"indices": [1], "weights": [10.0], "diagnostics": diagnostics})
@@ -77,6 +89,22 @@ def test_odd_certificates_are_told_apart():
     assert "one of the two is wrong" in words.certificate(5.0, 6.0, 5)[0]
 
 
+def test_without_accuracy_the_lowest_held_out_loss_decides():
+    rows = [{"name": n, "examples": 5, "loss": {"response": v}} for n, v in (("BRIEF", 1.5), ("random", 1.25))]
+    assert words.outcome(rows, 5).startswith(
+        "At 5 examples, random reaches the lowest held-out loss, 0.250 below BRIEF;"
+    )
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [("0.05", "5 %"), ("1.0", "100 %"), ("200", "200 examples"), ("1", "1 example"), ("5%", "5%"),
+     ("20000 tokens", "20000 tokens"), ("7.5", "7.5")],
+)  # fmt: skip
+def test_a_budget_reads_as_it_was_meant(asked, said):
+    assert words.budget_words(asked) == said
+
+
 def score(name, accuracy, spread=None, examples=15):
     return {"name": name, "examples": examples, "accuracy": {"all": accuracy}, "spread": spread}
 
@@ -87,7 +115,9 @@ def test_whoever_wins_is_named():
         [score("BRIEF", 0.40, spread), score("random", 0.42, spread), score("full", 0.9, None, 300)], 15
     )
     assert text.startswith("At 15 examples, random reaches the highest accuracy on all items, 0.020 above BRIEF")
-    assert "less than the larger standard deviation over seeds, 0.050" in text
-    assert "no spread" in words.outcome([score("BRIEF", 0.4), score("random", 0.3)], 15)
-    assert "the same accuracy" in words.outcome([score("BRIEF", 0.4), score("random", 0.4)], 15)
+    assert "less than one standard deviation of random over seeds (0.050)" in text
+    text = words.outcome([score("BRIEF", 0.40), score("random", 0.30, spread)], 15)
+    assert "more than one standard deviation of random over seeds (0.050), and BRIEF is a single run" in text
+    assert "each is a single run" in words.outcome([score("BRIEF", 0.4), score("random", 0.3)], 15)
+    assert "tie for the highest accuracy" in words.outcome([score("BRIEF", 0.4), score("random", 0.4)], 15)
     assert words.outcome([score("BRIEF", 0.4)], 15) == ""

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import warnings
 
 import typer
 
@@ -42,9 +43,7 @@ app.command("schema")(schema.schema)
 
 def run_command(arguments: list[str] | None = None) -> int:
     """Run one command line. Returns the exit code: 0, or 2 for anything the user can fix."""
-    # The shells of the libraries below are chatty; what a run has to say it says itself.
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    _quiet_libraries()
     try:
         app(args=arguments, standalone_mode=False)
     except CoresiftError as error:
@@ -61,6 +60,20 @@ def run_command(arguments: list[str] | None = None) -> int:
             return 2
         raise
     return 0
+
+
+def _quiet_libraries() -> None:
+    """The libraries below are chatty; what a run has to say it says itself. A user's own settings win."""
+    quiet = {
+        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "TOKENIZERS_PARALLELISM": "false",
+        "TRANSFORMERS_VERBOSITY": "error",
+    }
+    for name, value in quiet.items():
+        os.environ.setdefault(name, value)
+    if not sys.warnoptions:
+        warnings.filterwarnings("ignore", category=FutureWarning)
 
 
 def main() -> None:

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 import torch
-from transformers import PreTrainedModel
+from torch import nn
 
 from coresift.progress import Progress
 
 
 def generate(
-    model: PreTrainedModel,
+    model: nn.Module,
     prompts: Sequence[Sequence[int]],
     *,
     stop_tokens: Sequence[int],
@@ -21,18 +21,19 @@ def generate(
 ) -> list[tuple[int, ...]]:
     """Continue every prompt greedily until a stop token or `max_new_tokens`.
 
-    Prompts run sorted by length, padded on the left; answers come back in the order of the prompts, without the stop
-    token.
+    `model` is a Hugging Face causal language model (it needs `generate`), in evaluation mode. Prompts run sorted
+    by length, padded on the left; answers come back in the order of the prompts, without the stop token.
     """
     order = sorted(range(len(prompts)), key=lambda place: (len(prompts[place]), place))
     answers: list[tuple[int, ...]] = [()] * len(prompts)
+    device = next(model.parameters()).device
     with Progress(label, len(prompts), unit="prompts") as progress, torch.inference_mode():
         for start in range(0, len(order), batch_size):
             places = order[start : start + batch_size]
             ids, mask = _pad_left([prompts[place] for place in places], pad_token)
             continued = cast(Any, model).generate(
-                input_ids=ids.to(model.device),
-                attention_mask=mask.to(model.device),
+                input_ids=ids.to(device),
+                attention_mask=mask.to(device),
                 do_sample=False,
                 max_new_tokens=max_new_tokens,
                 eos_token_id=list(stop_tokens),

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from transformers import PreTrainedModel
+from torch import nn
 
 from coresift.data.pool import Pool
 from coresift.evaluation.generation import generate
@@ -50,7 +50,7 @@ class Scores:
         return asdict(self)
 
 
-def score(model: PreTrainedModel, held_out: HeldOut, renderer: Renderer, *, batch_tokens: int = 8192) -> Scores:
+def score(model: nn.Module, held_out: HeldOut, renderer: Renderer, *, batch_tokens: int = 8192) -> Scores:
     """Score a model in evaluation mode on the held-out examples."""
     losses = pool_losses(
         model,
@@ -63,7 +63,7 @@ def score(model: PreTrainedModel, held_out: HeldOut, renderer: Renderer, *, batc
     return Scores(loss=means, accuracy=_accuracy(model, held_out, renderer) if held_out.answers else None)
 
 
-def _accuracy(model: PreTrainedModel, held_out: HeldOut, renderer: Renderer) -> dict[str, float]:
+def _accuracy(model: nn.Module, held_out: HeldOut, renderer: Renderer) -> dict[str, float]:
     prompts = [renderer.prompt(example.messages[:-1]) for example in held_out.pool]
     answers = generate(
         model,

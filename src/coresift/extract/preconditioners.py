@@ -26,9 +26,20 @@ BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
 class Moments(Protocol):
     """AdamW state of the warm-up, by parameter name."""
 
-    first: Mapping[str, Tensor]
-    second: Mapping[str, Tensor]
-    step: int
+    @property
+    def first(self) -> Mapping[str, Tensor]:
+        """Running mean of the gradient."""
+        ...
+
+    @property
+    def second(self) -> Mapping[str, Tensor]:
+        """Running mean of its square."""
+        ...
+
+    @property
+    def step(self) -> int:
+        """Optimizer steps taken."""
+        ...
 
 
 class Preconditioner:

@@ -22,7 +22,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from coresift.errors import FeatureError
-from coresift.features.specs import GradientSpec
+from coresift.features.specs import FeatureSpec
 from coresift.files import write_json, write_whole
 
 FORMAT = 1
@@ -146,13 +146,13 @@ class FeatureStore:
         """Number of rows (pool examples)."""
         return len(self.ids)
 
-    def array(self, spec: GradientSpec) -> FeatureArray:
+    def array(self, spec: FeatureSpec) -> FeatureArray:
         """The stored rows behind `spec`, opened; specs that differ only in their row scaling share one array."""
         stored = spec.stored
         identity = {**self.identity, "spec": stored.model_dump(mode="json")}
         return FeatureArray(self.root / stored.key, identity=identity, ids=self.ids, shard_rows=self.shard_rows)
 
-    def __getitem__(self, spec: GradientSpec) -> Tensor:
+    def __getitem__(self, spec: FeatureSpec) -> Tensor:
         """Features of every example under `spec`, float32 [n, d]."""
         return spec.transform(self.array(spec).read())
 

@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema, model_validator
 
+from coresift.budget import Budget
 from coresift.errors import SettingsError
 from coresift.select import Selector
 from coresift.selectors import SELECTORS
@@ -119,15 +120,21 @@ class Recipe(Settings):
     evaluate: EvaluateSettings = EvaluateSettings()
     compare: CompareSettings = CompareSettings()
 
+    @model_validator(mode="after")
+    def _understood_budgets(self) -> "Recipe":
+        for budget in self.budgets:
+            Budget.parse(budget)
+        return self
+
     @property
     def selector(self) -> Selector:
         """The method, as the selector it is."""
         return self.method
 
     @property
-    def budgets(self) -> list[int | float | str]:
+    def budgets(self) -> tuple[int | float | str, ...]:
         """All budgets, as given."""
-        return self.budget if isinstance(self.budget, list) else [self.budget]
+        return tuple(self.budget) if isinstance(self.budget, list) else (self.budget,)
 
     @property
     def warmup_train(self) -> TrainSettings:

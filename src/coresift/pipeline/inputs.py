@@ -125,9 +125,7 @@ class Inputs:
         rendered = render_pool(pool, self.renderer)
         fits = list(rendered.fits)
         if len(fits) == 0:
-            raise DataError(
-                f"no test example fits pool.max_tokens={self.recipe.pool.max_tokens}. Raise it."
-            )
+            raise DataError(f"no test example fits pool.max_tokens={self.recipe.pool.max_tokens}. Raise it.")
         return HeldOut(
             pool=pool.take(fits),
             rows=tuple(row for row in rendered.rows if row is not None),

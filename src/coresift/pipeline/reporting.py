@@ -9,7 +9,7 @@ import torch
 from coresift.coreset import Coreset
 from coresift.data.pool import Example
 from coresift.pipeline.runs import Run, read_json
-from coresift.pipeline.stages import Say, feature_store, select
+from coresift.pipeline.stages import Say, feature_store, gradient_specs, select
 from coresift.report.page import write_report
 from coresift.report.view import RunView
 
@@ -89,8 +89,8 @@ def _spaces(run: Run) -> dict[str, np.ndarray]:
     store = feature_store(run)
     if store is None:
         return {}
-    spaces = {}
-    for spec in run.recipe.selector.requires:
+    spaces: dict[str, np.ndarray] = {}
+    for spec in gradient_specs(run):
         flat = np.full((len(run.inputs.pool), 2), np.nan)
         flat[run.inputs.candidates] = plane(store[spec])
         spaces[spec.loss] = flat

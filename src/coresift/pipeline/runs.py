@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from coresift import files
+from coresift.budget import Budget
 from coresift.errors import RunError
 from coresift.pipeline.config import Recipe
 from coresift.pipeline.inputs import Inputs
@@ -59,7 +60,10 @@ class Run:
             )
 
     def begin(self) -> None:
-        """Record the settings; called by every stage after its inputs are known to be good."""
+        """Check the inputs against the settings, then record the settings: the first thing a run writes."""
+        for budget in map(Budget.parse, self.recipe.budgets):
+            if budget.kind != "tokens":
+                budget.count(len(self.inputs.candidates))  # raises before hours of work, not after them
         text = self.resolved.to_yaml()
         if not self.settings_file.exists() or self.settings_file.read_text(encoding="utf-8") != text:
             files.write_text(self.settings_file, text)

@@ -45,10 +45,8 @@ def _score_one(run: Run, name: str, checkpoint: Checkpoint | None, say: Say) -> 
     assert held_out is not None, "callers check that something is held out"
     began = time.perf_counter()
     where = {"dtype": run.recipe.model.dtype, "device": run.recipe.model.device}
-    if checkpoint is None:
-        model = load_model(run.inputs.base, **where)
-    else:
-        model = load_trained(run.inputs.base, checkpoint, **where)
+    base = run.inputs.base
+    model = load_model(base, **where) if checkpoint is None else load_trained(base, checkpoint, **where)
     scores = score(model, held_out, run.inputs.renderer, batch_tokens=run.recipe.evaluate.batch_tokens).to_json()
     run.record("evaluation", seconds=time.perf_counter() - began)
     files.write_json(path, scores)

@@ -17,10 +17,11 @@ from coresift.extract.run import GradientExtractor, extract_gradients
 from coresift.features.specs import GradientSpec
 from coresift.features.store import FeatureStore
 from coresift.models.load import load_model, model_fingerprint
-from coresift.models.lora import load_adapter
+from coresift.models.lora import load_adapter, merge_adapter
 from coresift.pipeline.runs import Run
 from coresift.seeds import derive, generator
 from coresift.select import select as choose
+from coresift.selectors import Full, Random
 from coresift.training.checkpoints import Checkpoint
 from coresift.training.trainer import train as fine_tune
 
@@ -54,13 +55,14 @@ def warmup(run: Run, *, say: Say = print) -> Checkpoint | None:
 
 def extract(run: Run, *, say: Say = print) -> FeatureStore | None:
     """Compute the gradient features that the method requires; only missing shards are computed."""
-    specs = [spec for spec in run.recipe.selector.requires if isinstance(spec, GradientSpec)]
+    specs = gradient_specs(run)
     checkpoint = warmup(run, say=say)
     if checkpoint is None:
         return None
     store = _store(run, checkpoint)
     if all(len(store.array(spec).missing()) == 0 for spec in specs):
         return store
+    assert checkpoint.adapter is not None, "the warm-up is always LoRA"
     model = load_model(run.inputs.base, dtype=run.recipe.model.dtype, device=run.recipe.model.device)
     extractor = GradientExtractor(
         load_adapter(model, checkpoint.adapter, trainable=True),
@@ -73,6 +75,11 @@ def extract(run: Run, *, say: Say = print) -> FeatureStore | None:
     run.record("gradients", seconds=cost.seconds, tokens=cost.tokens, flops=cost.flops)
     say(f"gradients: {store.n} examples, {len(specs)} losses, {cost.seconds:.0f} s")
     return store
+
+
+def gradient_specs(run: Run) -> list[GradientSpec]:
+    """The gradient features that the method requires."""
+    return [spec for spec in run.recipe.selector.requires if isinstance(spec, GradientSpec)]
 
 
 def feature_store(run: Run) -> FeatureStore | None:
@@ -162,7 +169,10 @@ def train(run: Run, *, say: Say = print) -> dict[str, Checkpoint]:
     coreset = select(run, say=say)
     if run.recipe.train is None:
         return {}
-    trained = {run.recipe.selector.name: _train_on(run, coreset, run.folder / "final", "final training", say)}
+    final = _train_on(run, coreset, run.folder / "final", "final training", say)
+    if run.recipe.merge and final.adapter is not None and not (final.folder / "merged").exists():
+        merge_adapter(run.inputs.base, final.adapter, final.folder / "merged")
+    trained = {run.recipe.selector.name: final}
     for name, other in _comparisons(run, len(coreset)).items():
         folder = run.folder / "compare" / name
         if not (folder / "coreset.jsonl").exists():
@@ -172,16 +182,14 @@ def train(run: Run, *, say: Say = print) -> dict[str, Checkpoint]:
 
 
 def _comparisons(run: Run, size: int) -> dict[str, Coreset]:
-    from coresift.selectors import SELECTORS
-
     ids = [run.inputs.pool[int(position)].id for position in run.inputs.candidates]
     stamp = {"fingerprints": run.inputs.fingerprints}
     sets: dict[str, Coreset] = {}
     for repeat in range(run.recipe.compare.random):
         seed = derive(run.recipe.seed, "compare", repeat)
-        sets[f"random-{repeat}"] = choose(SELECTORS["random"](), None, size, ids=ids, seed=seed, provenance=stamp)
+        sets[f"random-{repeat}"] = choose(Random(), None, size, ids=ids, seed=seed, provenance=stamp)
     if run.recipe.compare.full:
-        sets["full"] = choose(SELECTORS["full"](), None, 1.0, ids=ids, provenance=stamp)
+        sets["full"] = choose(Full(), None, 1.0, ids=ids, provenance=stamp)
     return {name: _in_pool(run, coreset) for name, coreset in sets.items()}
 
 
@@ -203,10 +211,6 @@ def _train_on(run: Run, coreset: Coreset, out: Path, label: str, say: Say) -> Ch
     _account(run, label, checkpoint, done)
     if not done:
         say(f"{label}: {len(coreset)} examples, weighting {settings.weighting}, loss {_losses(checkpoint)}")
-    if run.recipe.merge and settings.tuning != "full" and not (out / "merged").exists():
-        from coresift.models.lora import merge_adapter
-
-        merge_adapter(inputs.base, checkpoint.adapter, out / "merged")
     return checkpoint
 
 

@@ -21,19 +21,31 @@ MOST_SOURCES = 18
 
 def scores_figure(view: RunView, theme: Theme) -> "Figure | None":
     """Accuracy (or the loss, when no accuracy was measured) per row, with its spread over seeds."""
-    kind = next((k for k in ("accuracy", "loss") if any(score.get(k) for score in view.scores)), None)
-    if kind is None:
+    rows, choices = list(view.scores), {"accuracy": ACCURACY, "loss": LOSS}
+    measured = [k for k in choices if any(value_of(row, k, part) is not None for row in rows for part in choices[k])]
+    if len(measured) == 0:
         return None
-    parts = ACCURACY if kind == "accuracy" else LOSS
-    rows = list(view.scores)
+    kind, parts = measured[0], choices[measured[0]]
     figure, (axis,) = new_figure(theme, 8.6, 1.15 + 0.52 * len(rows))
     looks = zip(parts, ((theme.chosen, "o"), (theme.weight, "s"), (theme.third, "D")), (-0.2, 0.0, 0.2), strict=True)
     for part, (colour, marker), shift in looks:
         found = [(row, value) for row, score in enumerate(rows) if (value := value_of(score, kind, part)) is not None]
+        if len(found) == 0:
+            continue
         spreads = [spread_of(rows[row], kind, part) or 0.0 for row, _ in found]
         places = [row + shift for row, _ in found]
         values = [value for _, value in found]
-        axis.errorbar(values, places, xerr=spreads, fmt=marker, color=colour, markersize=6, elinewidth=1.4, label=part)
+        axis.errorbar(
+            values,
+            places,
+            xerr=spreads,
+            fmt=marker,
+            color=colour,
+            markersize=6,
+            elinewidth=1.4,
+            label=part,
+            clip_on=False,
+        )
     axis.set_yticks(range(len(rows)), [plain(str(score["name"])) for score in rows], color=theme.ink)
     for label in axis.get_yticklabels():
         label.set_parse_math(False)

@@ -98,8 +98,7 @@ def _facts(view: RunView) -> dict[str, Any]:
         "tiles": _tiles(view),
         "outcome": words.outcome(view.scores, len(view.indices)),
         "best": _best(view),
-        "accuracy_parts": tables.ACCURACY,
-        "loss_parts": tables.LOSS,
+        "score_parts": _score_parts(view),
         "trial": sections.chosen_trial(view),
         "data": data,
         "data_json": Markup(script_json(data)) if data else "",
@@ -110,6 +109,7 @@ def _facts(view: RunView) -> dict[str, Any]:
         "weight": sections.weight_facts(view),
         "heaviest": sections.heaviest(view),
         "certificate": words.certificate(certificate.get("error"), certificate.get("lower_bound"), len(view.indices)),
+        "scaled": sections.scaled_distances(view),
         "gradients": sections.gradient_rows(view),
         "costs": costs,
         "cost_totals": totals,
@@ -122,6 +122,15 @@ def _facts(view: RunView) -> dict[str, Any]:
     }
 
 
+def _score_parts(view: RunView) -> dict[str, tuple[str, ...]]:
+    """The measurements that at least one row of the score table has: kind -> parts."""
+    kinds = {"accuracy": tables.ACCURACY, "loss": tables.LOSS}
+    return {
+        kind: tuple(p for p in parts if any(tables.value_of(score, kind, p) is not None for score in view.scores))
+        for kind, parts in kinds.items()
+    }
+
+
 def _best(view: RunView) -> dict[tuple[str, str], float]:
     """The best mean per column of the score table: highest accuracy, lowest response loss.
 
@@ -131,7 +140,7 @@ def _best(view: RunView) -> dict[tuple[str, str], float]:
     for kind, parts, choose in (("accuracy", tables.ACCURACY, max), ("loss", ("response",), min)):
         for part in parts:
             values = [value for score in view.scores if (value := tables.value_of(score, kind, part)) is not None]
-            if len(values) > 1:
+            if len(set(values)) > 1:
                 best[kind, part] = choose(values)
     return best
 
@@ -139,7 +148,9 @@ def _best(view: RunView) -> dict[tuple[str, str], float]:
 def _tiles(view: RunView) -> list[tuple[str, str, str]]:
     """The few numbers at the top: (label, value, small print)."""
     picks, facts = len(view.indices), sections.weight_facts(view)
-    tiles = [("chosen", units.count(picks), f"of {units.count(view.n)} ({units.percent(picks / max(1, view.n))})")]
+    rest = "" if view.candidates == view.n else " candidates"
+    share = units.percent(picks / max(1, view.candidates))
+    tiles = [("chosen", units.count(picks), f"of {units.count(view.candidates)}{rest} ({share})")]
     alpha = view.diagnostics.get("alpha")
     if alpha is not None:
         tiles.append(("α", units.number(float(alpha), digits=3), str(view.diagnostics.get("alpha_mode") or "")))

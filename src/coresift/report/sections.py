@@ -142,9 +142,20 @@ def cost_rows(view: RunView) -> tuple[list[Facts], Facts]:
     return rows, totals
 
 
+def scaled_distances(view: RunView) -> bool:
+    """Whether distances were taken between scaled gradients, so that A does not bound the error of the real ones."""
+    settings = view.provenance.get("settings") or {}
+    return bool(settings.get("unit_norm")) or float(settings.get("norm_power", 1.0)) != 1.0
+
+
 def gradient_rows(view: RunView) -> list[Facts]:
-    """Error of the weighted gradient sum per space, beside its bound: ||e_X|| <= A_X, ||e_SFT|| <= A_KN + A_IF."""
+    """Error of the weighted gradient sum per space, beside its bound: ||e_X|| <= A_X, ||e_SFT|| <= A_KN + A_IF.
+
+    The bound is None where A was measured on scaled gradients: the errors are always those of the real ones.
+    """
     found, bounds = view.diagnostics, []
+    if scaled_distances(view):
+        found = {**found, "A_KN": None, "A_IF": None}
     for name, error, bound, cover in (("knowledge", "e_KN", "A_KN", "B_KN"), ("following", "e_IF", "A_IF", "B_IF")):
         if found.get(error) is not None:
             bounds.append({"space": name, "error": found[error], "bound": found.get(bound), "cover": found.get(cover)})

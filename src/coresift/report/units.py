@@ -1,6 +1,7 @@
 """Numbers as people read them: thousands, minutes, tera-FLOPs."""
 
 import math
+from numbers import Real
 from typing import Any, TypeGuard
 
 MISSING = "–"
@@ -8,8 +9,8 @@ PREFIXES = ("", "k", "M", "G", "T", "P", "E", "Z")
 
 
 def is_number(value: Any) -> TypeGuard[int | float]:
-    """True for a finite number; None and NaN are what a run does not know."""
-    return isinstance(value, int | float) and math.isfinite(value)
+    """True for a finite number, NumPy's included; None and NaN are what a run does not know."""
+    return isinstance(value, Real) and math.isfinite(value)
 
 
 def count(value: Any) -> str:

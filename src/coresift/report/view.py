@@ -79,6 +79,11 @@ class RunView:
         return int(self.pool["n"])
 
     @property
+    def candidates(self) -> int:
+        """Number of examples that could be chosen: the pool without over-long and held-out ones."""
+        return int(self.provenance.get("n") or self.n)
+
+    @property
     def indices(self) -> np.ndarray:
         """Pool positions of the picks, in pick order, int64 `[k]`."""
         return np.asarray(self.coreset["indices"], dtype=np.int64)

@@ -22,20 +22,35 @@ def title(view: RunView) -> str:
     picks = len(view.indices)
     if picks == view.n:
         return f"All {count(view.n)} examples were kept"
+    if picks == view.candidates:
+        return f"All {count(picks)} candidates of {count(view.n)} examples were kept"
     return f"{method_name(view.method)} chose {count(picks)} of {count(view.n)} examples"
 
 
 def chosen(view: RunView) -> str:
     """What was chosen, from what, under which budget and with which alpha."""
     picks, whole = count(len(view.indices)), count(view.n)
-    start = f"Under a budget of {view.budget}, " if view.budget else ""
+    limits = f", of which {count(view.candidates)} could be chosen" if view.candidates != view.n else ""
+    start = f"Under a budget of {budget_words(view.budget)}, " if view.budget else ""
     if view.method == "full":
-        sentence = f"{start}the whole pool was kept, {whole} examples"
+        kept = f"{whole} examples" if limits == "" else f"{picks} of {whole} examples, all that could be chosen"
+        sentence = f"{start}the whole pool was kept, {kept}"
     elif view.method == "random":
-        sentence = f"{start}{picks} of the pool's {whole} examples were chosen at random"
+        sentence = f"{start}{picks} of the pool's {whole} examples{limits and limits + ','} were chosen at random"
     else:
-        sentence = f"{start}{method_name(view.method)} chose {picks} of the pool's {whole} examples"
+        sentence = f"{start}{method_name(view.method)} chose {picks} of the pool's {whole} examples{limits}"
     return sentence[0].upper() + sentence[1:] + _alpha(view) + "."
+
+
+def budget_words(budget: str) -> str:
+    """ "0.05" -> "5 %", "200" -> "200 examples"; anything else ("5%", "20000 tokens") as it was asked for."""
+    try:
+        value = float(budget)
+    except ValueError:
+        return budget
+    if budget.strip().isdigit():
+        return f"{count(value)} {'example' if value == 1 else 'examples'}"
+    return f"{100 * value:g} %" if 0 < value <= 1 else budget
 
 
 def _alpha(view: RunView) -> str:
@@ -98,29 +113,44 @@ def certificate(error: Any, lower_bound: Any, picks: int) -> list[str]:
     return [
         f"No subset of {count(picks)} examples can have a composite error more than {percent_up(below)} lower"
         " than this one's.",
-        f"The error is {number(error)}; no subset of this size can get below {number(lower_bound)}. Said the other way"
-        f" round, the error found is at most {percent_up(above)} above the best possible.",
+        f"The error is {number(error)}; no subset of this size can get below about {number(lower_bound)}."
+        f" Said the other way round, the error found is at most {percent_up(above)} above the best possible.",
     ]
 
 
 def outcome(scores: Sequence[Mapping[str, Any]], size: int) -> str:
-    """Who came out ahead among rows trained on `size` examples, whoever it is; empty with nothing to compare."""
-    peers = [
-        score for score in scores if score.get("examples") == size and value_of(score, "accuracy", "all") is not None
-    ]
-    if len(peers) < 2:
-        return ""
-    ranked = sorted(peers, key=lambda score: -(value_of(score, "accuracy", "all") or 0.0))
-    best, second = ranked[0], ranked[1]
-    lead = (value_of(best, "accuracy", "all") or 0.0) - (value_of(second, "accuracy", "all") or 0.0)
-    if lead == 0:
-        return f"At {count(size)} examples, {best['name']} and {second['name']} reach the same accuracy on all items."
-    sentence = (
-        f"At {count(size)} examples, {best['name']} reaches the highest accuracy on all items, {lead:.3f} above"
-        f" {second['name']}"
+    """Who came out ahead among rows trained on `size` examples, whoever it is; empty with nothing to compare.
+
+    Accuracy on all items decides where it was measured, else the held-out loss.
+    """
+    kind, part, sign = next(
+        (option for option in _DECIDING if any(value_of(score, *option[:2]) is not None for score in scores)),
+        _DECIDING[0],
     )
-    spreads = [spread for score in (best, second) if (spread := spread_of(score, "accuracy", "all")) is not None]
-    if not spreads:
-        return sentence + "; no spread over seeds is known."
-    verdict = "less" if lead < max(spreads) else "more"
-    return f"{sentence}: {verdict} than the larger standard deviation over seeds, {max(spreads):.3f}."
+    measured = [(sign * value, score) for score in scores if (value := value_of(score, kind, part)) is not None]
+    ranked = sorted((pair for pair in measured if pair[1].get("examples") == size), key=lambda pair: -pair[0])
+    if len(ranked) < 2:
+        return ""
+    (first, best), (second, next_best) = ranked[:2]
+    goal = "the highest accuracy on all items" if sign > 0 else "the lowest held-out loss"
+    if first == second:
+        return f"At {count(size)} examples, {best['name']} and {next_best['name']} tie for {goal}."
+    lead, where = f"{first - second:.3f}", "above" if sign > 0 else "below"
+    sentence = f"At {count(size)} examples, {best['name']} reaches {goal}, {lead} {where} {next_best['name']}"
+    return f"{sentence}; {_against_spread(first - second, (best, next_best), kind, part)}."
+
+
+_DECIDING = (("accuracy", "all", 1.0), ("loss", "response", -1.0))
+
+
+def _against_spread(lead: float, pair: Sequence[Mapping[str, Any]], kind: str, part: str) -> str:
+    """How a lead compares with the spread over seeds, and which of the two rows is a single run."""
+    known = {str(score["name"]): spread for score in pair if (spread := spread_of(score, kind, part)) is not None}
+    if not known:
+        return "each is a single run, so chance is not ruled out"
+    name, widest = max(known.items(), key=lambda item: item[1])
+    verdict = (
+        f"that is {'less' if lead < widest else 'more'} than one standard deviation of {name} over seeds ({widest:.3f})"
+    )
+    single = [str(score["name"]) for score in pair if str(score["name"]) not in known]
+    return verdict + (f", and {single[0]} is a single run" if single else "")

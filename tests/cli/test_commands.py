@@ -1,0 +1,149 @@
+"""Every verb: exit 0 with an answer, or 2 with a message, no traceback, and nothing left half-done."""
+
+import json
+from pathlib import Path
+
+import jsonschema
+import numpy as np
+import pytest
+import tiny
+import yaml
+
+from coresift.coreset import Coreset
+
+SMALL = ("method.dim=32", "warmup.train={lora: {rank: 2, alpha: 4}, epochs: 1, batch_size: 4, micro_batch_size: 4}")
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("cli")
+    tiny.save(folder / "model")
+    rows = [{"q": f"What is {n} plus {n}?", "a": f"It is {2 * n}."} for n in range(24)]
+    (folder / "pool.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def selected(files: Path) -> Path:
+    """The folder that the one-liner leaves."""
+    from coresift.cli.main import run_command
+
+    arguments = ["select", files / "pool.jsonl", "--model", files / "model", "--budget", "25%", "--out", files / "out"]
+    arguments += [
+        "--map",
+        "instruction=q",
+        "--map",
+        "response=a",
+        *[part for value in SMALL for part in ("--set", value)],
+    ]
+    assert run_command([str(argument) for argument in arguments]) == 0
+    return files / "out"
+
+
+def test_the_one_liner_leaves_a_coreset_and_a_page_and_no_final_model(selected: Path) -> None:
+    coreset = Coreset.load(selected)
+    lines = [json.loads(line) for line in (selected / "coreset.jsonl").read_text().splitlines()]
+    assert len(coreset) == len(lines) == 6
+    assert all(set(line) == {"q", "a", "coresift_id", "coresift_weight"} for line in lines)
+    assert np.isclose(coreset.weights.sum(), 24)
+    assert (selected / "report" / "index.html").exists() and not (selected / "final").exists()
+
+
+def test_inspect_says_what_each_thing_is(coresift, selected: Path, files: Path, tmp_path: Path) -> None:
+    for path, words in (
+        (selected, ["run ", "method: brief", "examples: 6 of 24", "certificate", "page:"]),
+        (selected / "features", ["feature store", "shards: 1 of 1", "knowledge-none-32"]),
+        (next((selected / "features").iterdir()), ["feature store", "rows: 24"]),
+        (files / "pool.jsonl", ["pool "]),
+    ):
+        if path.suffix == ".jsonl":
+            path = tmp_path / "pool.jsonl"
+            path.write_text(json.dumps({"instruction": "i", "output": "o", "source": "s"}) + "\n")
+        answer = coresift("inspect", path)
+        assert answer.code == 0, answer.err
+        assert [word for word in words if word not in answer.out] == []
+
+
+def test_inspect_names_what_it_cannot_read(coresift, tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_text("{}")
+    answer = coresift("inspect", tmp_path)
+    assert answer.code == 2 and "not a manifest of a feature store" in answer.err
+    assert coresift("inspect", tmp_path / "nothing.jsonl").code == 2
+
+
+def test_schema_prints_a_json_schema(coresift) -> None:
+    schema = json.loads(coresift("schema").out)
+    jsonschema.Draft202012Validator.check_schema(schema)
+    assert "budget" in schema["properties"]
+
+
+def test_merge_writes_a_model_folder_once(coresift, selected: Path, files: Path, tmp_path: Path) -> None:
+    arguments = ("merge", selected / "warmup" / "adapter", "--model", files / "model", "--out", tmp_path / "merged")
+    assert coresift(*arguments).code == 0
+    assert (tmp_path / "merged" / "model.safetensors").exists()
+    again = coresift(*arguments)
+    assert again.code == 2 and "exists already" in again.err
+
+
+def test_one_stage_of_a_recipe_can_be_run_alone_and_again(coresift, files: Path, tmp_path: Path) -> None:
+    recipe = tmp_path / "r.yaml"
+    columns = {"instruction": "q", "response": "a"}
+    values = {
+        "name": "stage",
+        "out": str(tmp_path / "run"),
+        "pool": {"path": str(files / "pool.jsonl"), "columns": columns},
+        "model": {"path": str(files / "model")},
+        "method": {"name": "random"},
+    }
+    recipe.write_text(yaml.safe_dump(values))
+    first = coresift("select", recipe)
+    assert first.code == 0 and "selection: 1 of 24 examples by random" in first.out
+    assert "selection:" not in coresift("select", recipe).out
+    assert coresift("warmup", recipe).code == 0 and not (tmp_path / "run" / "warmup").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run", "no-such-recipe"], "no such recipe file"),
+        (["run", "brief-small"], "pool.path: missing"),
+        (["run", "brief-small", "--set", "pool.path=missing.jsonl"], "missing.jsonl"),
+        (["select", "POOL", "--model", "MODEL"], "--out is missing"),
+        (["select", "POOL", "--out", "OUT"], "--model is missing"),
+        (["select", "POOL", "--model", "MODEL", "--out", "OUT", "--map", "response"], "not of the form role=column"),
+        (["select", "POOL", "--model", "no/model here", "--out", "OUT"], "no/model here"),
+        (["select", "POOL", "--model", "MODEL", "--out", "OUT", "--budget", "half"], "budget 'half' is not understood"),
+        (["select", "POOL", "--model", "MODEL", "--out", "OUT", "--budget", "25"], "the pool has 24 examples"),
+        (["select", "POOL", "--model", "MODEL", "--out", "OUT", "--method", "magic"], "method.name is 'magic'"),
+        (["select", "r.yaml", "--out", "OUT"], "go with a pool"),
+        (["selcet", "POOL"], "No such command 'selcet'"),
+        (["run"], "Missing argument"),
+        (["run", "demo", "--sett", "a=b"], "No such option"),
+    ],
+)
+def test_what_the_user_can_fix_is_a_message_and_exit_code_2(
+    coresift, files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    names = {"POOL": str(files / "pool.jsonl"), "MODEL": str(files / "model"), "OUT": str(tmp_path / "out")}
+    mapped = ["--map", "instruction=q", "--map", "response=a"] if "--model" in arguments else []
+    given = [] if "--map" in arguments else mapped
+    answer = coresift(*[names.get(part, part) for part in arguments], *given)
+    assert answer.code == 2
+    assert message in answer.err and "Traceback" not in answer.err
+    assert list(tmp_path.iterdir()) == [], "nothing half-done"
+
+
+def test_a_broken_row_is_named_by_file_and_record(coresift, files: Path, tmp_path: Path) -> None:
+    pool = tmp_path / "broken.jsonl"
+    pool.write_text('{"instruction": "a", "output": "b"}\n{"instruction": "a", "output": ""}\n')
+    answer = coresift("select", pool, "--model", files / "model", "--out", tmp_path / "out")
+    assert answer.code == 2 and "broken.jsonl" in answer.err and "2" in answer.err and "--skip-bad-rows" in answer.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_version_is_printed(coresift) -> None:
+    from coresift import __version__
+
+    answer = coresift("--version")
+    assert (answer.code, answer.out.strip()) == (0, __version__)

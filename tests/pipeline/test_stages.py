@@ -1,0 +1,233 @@
+"""A run leaves what the guide promises, does nothing twice, survives a kill, and refuses to mix runs."""
+
+import csv
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+from coresift.coreset import Coreset
+from coresift.data.readers import read_pool
+from coresift.errors import CoresiftError, DataError, FeatureError, RunError
+from coresift.pipeline.recipes import resolve
+from coresift.pipeline.runs import Run, open_run
+from coresift.pipeline.stages import extract, select, train
+from coresift.pipeline.whole import STAGES, execute
+
+PROMISED = (
+    *("settings.yaml", "coreset.jsonl", "coreset.npz", "coreset.json", "alpha_search.csv", "skipped.jsonl"),
+    *("warmup/adapter/adapter_model.safetensors", "warmup/moments.safetensors", "features", "scores.json"),
+    *("final/adapter/adapter_model.safetensors", "final/merged/model.safetensors", "report/index.html", "costs.json"),
+)
+
+
+def quiet(line: str) -> None:
+    """Say nothing."""
+
+
+def contents(folder: Path) -> dict[str, str]:
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def test_a_run_leaves_every_file_that_is_promised(finished: Run) -> None:
+    assert [name for name in PROMISED if not (finished.folder / name).exists()] == []
+    assert len(list((finished.folder / "report").glob("*.png"))) >= 5
+
+
+def test_running_it_again_changes_no_byte(finished: Run) -> None:
+    before = contents(finished.folder)
+    again = Run(finished.resolved)
+    lines: list[str] = []
+    execute(again, say=lines.append)
+    assert contents(finished.folder) == before
+    assert [line for line in lines if not line.startswith("page")] == []
+
+
+def test_the_coreset_has_the_same_picks_in_every_form(finished: Run) -> None:
+    pool = finished.inputs.pool
+    coreset = Coreset.load(finished.folder)
+    lines = [json.loads(line) for line in (finished.folder / "coreset.jsonl").read_text().splitlines()]
+    assert len(coreset) == round(0.3 * (40 - 6))
+    assert [line["coresift_id"] for line in lines] == list(coreset.ids) == [pool[int(i)].id for i in coreset.indices]
+    assert [line["coresift_weight"] for line in lines] == coreset.weights.tolist()
+    assert coreset.weights.sum() == len(finished.inputs.candidates)
+    assert all(set(line) >= {"messages", "source", "note"} for line in lines), "the input's own schema"
+    arrays = np.load(finished.folder / "coreset.npz", allow_pickle=False)
+    assert arrays["subset"].dtype == np.int64 and arrays["weights"].dtype == np.float32
+    assert read_pool(finished.folder / "coreset.jsonl").ids == coreset.ids
+
+
+def test_held_out_examples_are_never_chosen_nor_trained_on(finished: Run) -> None:
+    held_out = set(finished.inputs.held_out_positions.tolist())
+    assert len(held_out) == 6
+    for folder in (finished.folder, finished.folder / "compare" / "full", finished.folder / "compare" / "random-0"):
+        assert held_out.isdisjoint(Coreset.load(folder).indices.tolist())
+    assert len(Coreset.load(finished.folder / "compare" / "full")) == 34
+
+
+def test_a_smaller_budget_of_the_same_run_is_a_prefix(finished: Run) -> None:
+    small, large = Coreset.load(finished.folder / "budgets" / "4"), Coreset.load(finished.folder)
+    assert small.ids == large.ids[:4]
+    assert small.weights.sum() == large.weights.sum()
+
+
+def test_the_search_is_written_as_a_table_with_one_chosen_row(finished: Run) -> None:
+    with (finished.folder / "alpha_search.csv").open() as handle:
+        rows = list(csv.DictReader(handle))
+    diagnostics = Coreset.load(finished.folder).diagnostics
+    chosen = [row for row in rows if row["chosen"] == "1"]
+    assert len(rows) == len(diagnostics["trials"]) and len(chosen) == 1
+    assert float(chosen[0]["alpha"]) == diagnostics["alpha"]
+    assert float(chosen[0]["total"]) == min(float(row["total"]) for row in rows)
+
+
+def test_the_settings_say_where_each_value_came_from(finished: Run) -> None:
+    text = finished.settings_file.read_text()
+    assert "  max_tokens: 256  # small.yaml" in text and "seed: 0  # default" in text
+    assert resolve(yaml.safe_load(text)).recipe == finished.recipe
+
+
+def test_scores_compare_the_method_with_random_the_whole_pool_and_the_base(finished: Run) -> None:
+    rows = json.loads((finished.folder / "scores.json").read_text())["rows"]
+    assert [row["name"] for row in rows] == ["brief", "random", "full", "none (base model)"]
+    assert [row["seeds"] for row in rows] == [1, 2, 1, 1]
+    assert rows[0]["examples"] == rows[1]["examples"] == 10 and rows[2]["examples"] == 34
+    assert all(set(row["loss"]) == {"response", "knowledge", "following"} for row in rows)
+    loss = rows[0]["loss"]
+    assert loss["response"] == pytest.approx(loss["knowledge"] + loss["following"], abs=1e-6)
+    assert rows[1]["spread"]["loss"]["response"] > 0
+
+
+def test_every_stage_has_a_cost(finished: Run) -> None:
+    stages = {"warm-up", "gradients", "selection", "final training", "training on full", "evaluation"}
+    assert stages <= set(finished.costs)
+    assert all(finished.costs[stage]["seconds"] > 0 for stage in stages)
+    assert finished.costs["gradients"]["tokens"] > 0 and finished.costs["gradients"]["flops"] > 0
+
+
+def test_other_settings_in_the_same_folder_are_refused_with_the_difference(finished: Run) -> None:
+    other = resolve({**yaml.safe_load(finished.settings_file.read_text()), "seed": 7})
+    with pytest.raises(RunError, match="seed: the folder has 0, this run needs 7"):
+        Run(other)
+
+
+def test_a_pool_that_changed_under_a_run_is_refused(recipe: dict[str, Any], tmp_path: Path) -> None:
+    rows = Path(recipe["pool"]["path"]).read_text().splitlines()
+    pool = tmp_path / "pool.jsonl"
+    pool.write_text("\n".join(rows[:30]))
+    values = {**recipe, "out": str(tmp_path / "run"), "pool": {**recipe["pool"], "path": str(pool)}, "train": None}
+    select(Run(resolve(values)), say=quiet)
+    pool.write_text("\n".join(rows[:31]))
+    with pytest.raises(RunError, match="was chosen from the pool"):
+        select(Run(resolve(values)), say=quiet)
+    (tmp_path / "run" / "coreset.jsonl").unlink()
+    with pytest.raises(CoresiftError, match="other|something else"):
+        select(Run(resolve(values)), say=quiet)
+
+
+def test_a_method_without_gradients_needs_no_warm_up(recipe: dict[str, Any], tmp_path: Path) -> None:
+    run = Run(
+        resolve({**recipe, "out": str(tmp_path / "run"), "method": {"name": "random"}, "train": None, "merge": False})
+    )
+    assert execute(run, say=quiet) == []
+    assert not (run.folder / "warmup").exists() and (run.folder / "report" / "index.html").exists()
+
+
+def test_examples_that_do_not_fit_are_excluded_and_listed_on_the_page(recipe: dict[str, Any], tmp_path: Path) -> None:
+    pool = {**recipe["pool"], "max_tokens": 80, "held_out": 0}
+    values = {**recipe, "out": str(tmp_path / "run"), "pool": pool, "method": {"name": "random"}, "train": None}
+    run = Run(resolve(values))
+    coreset = select(run, say=quiet)
+    excluded = run.inputs.rendered.excluded
+    assert 0 < len(excluded) < 40
+    assert set(excluded).isdisjoint(coreset.indices.tolist())
+    STAGES["report"](run, say=quiet)
+    assert "longer than pool.max_tokens=80" in (run.folder / "report" / "index.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("pool", "message"),
+    [
+        ({"max_tokens": 8}, "none of the 40 examples fits pool.max_tokens=8"),
+        ({"held_out": 40}, "pool.held_out=40 leaves nothing to choose from"),
+    ],
+)
+def test_a_pool_with_nothing_to_choose_from_is_an_error(
+    recipe: dict[str, Any], tmp_path: Path, pool: dict[str, Any], message: str
+) -> None:
+    run = Run(resolve({**recipe, "out": str(tmp_path / "run"), "pool": {**recipe["pool"], **pool}}))
+    with pytest.raises(DataError, match=message):
+        select(run, say=quiet)
+    assert not run.folder.exists(), "nothing half-done"
+
+
+def test_a_test_pool_whose_examples_are_all_too_long_is_an_error(recipe: dict[str, Any], tmp_path: Path) -> None:
+    long = tmp_path / "test.jsonl"
+    long.write_text(json.dumps({"instruction": "x " * 500, "output": "y"}) + "\n")
+    run = Run(resolve({**recipe, "out": str(tmp_path / "run"), "evaluate": {"test": str(long)}}))
+    with pytest.raises(DataError, match="no test example fits pool.max_tokens=256"):
+        _ = run.inputs.held_out
+
+
+def test_pool_text_with_markup_reaches_the_page_escaped(recipe: dict[str, Any], tmp_path: Path) -> None:
+    pool = tmp_path / "pool.jsonl"
+    evil = "<script>alert('pool')</script>"
+    rows = [{"instruction": f"{evil} {n}", "output": f"{evil} {n}", "source": evil} for n in range(12)]
+    pool.write_text("\n".join(map(json.dumps, rows)))
+    settings = {**recipe["pool"], "path": str(pool), "held_out": 2}
+    values = {**recipe, "out": str(tmp_path / "run"), "pool": settings, "train": None, "budget": 4}
+    run = Run(resolve(values))
+    STAGES["report"](run, say=quiet)
+    page = (run.folder / "report" / "index.html").read_text()
+    assert "alert(&#39;pool&#39;)" in page or "alert('pool')" in page.replace("\\u003c", "<"), "the text is shown"
+    assert "<script>alert" not in page
+
+
+def test_a_killed_run_goes_on_and_ends_with_the_same_coreset_and_model(finished: Run, recipe_file: Path) -> None:
+    """Kills the process in the middle of its stages, three times, then lets it finish."""
+    out = recipe_file.parent / "run"
+    command = [sys.executable, "-c", "from coresift.cli.main import main; main()", "run", str(recipe_file)]
+    environment = {**os.environ, "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "2")}
+    marks = [out / "warmup" / "inputs.json", out / "coreset.npz", out / "compare" / "random-0" / "coreset.jsonl"]
+    for mark in marks:
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
+        deadline = time.monotonic() + 180
+        while not mark.exists() and process.poll() is None:
+            assert time.monotonic() < deadline, f"{mark.name} never appeared"
+            time.sleep(0.005)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    execute(open_run(recipe_file), say=quiet)
+    for name in ("coreset.jsonl", "coreset.npz", "features"):
+        mine, theirs = out / name, finished.folder / name
+        assert (contents(mine) == contents(theirs)) if mine.is_dir() else (mine.read_bytes() == theirs.read_bytes())
+    model = "final/adapter/adapter_model.safetensors"
+    assert (out / model).read_bytes() == (finished.folder / model).read_bytes()
+
+
+def test_features_of_another_adapter_are_refused(finished: Run, recipe: dict[str, Any], tmp_path: Path) -> None:
+    import shutil
+
+    out = tmp_path / "run"
+    shutil.copytree(finished.folder / "features", out / "features")
+    warmup = {"train": {**recipe["train"], "learning_rate": 5e-3}}
+    with pytest.raises(FeatureError, match="adapter: the store has .*, this run needs"):
+        extract(Run(resolve({**recipe, "out": str(out), "warmup": warmup})), say=quiet)
+
+
+def test_without_a_final_training_nothing_is_trained(recipe: dict[str, Any], tmp_path: Path) -> None:
+    run = Run(resolve({**recipe, "out": str(tmp_path / "run"), "method": {"name": "random"}, "train": None}))
+    assert train(run, say=quiet) == {}
