@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from coresift.submodular.distances import Metric
-from coresift.submodular.greedy import gains, nearest
+from coresift.submodular.greedy import gains, height, nearest
 
 WORK = 4e10
 """Distances that the ascent may look at."""
@@ -77,7 +77,7 @@ def best_prefix(metric: Metric, order: Tensor) -> tuple[float, Tensor]:
         row = metric.rows(pick[None])[0]
         closer = (row < reach).nonzero().flatten()
         now = torch.minimum(reach, row)
-        for part in closer.split(max(1, (1 << 20) // metric.n)):
+        for part in closer.split(height(metric)):
             distances = metric.rows(part)
             lost = (reach[part, None] - distances).clamp_(min=0.0) - (now[part, None] - distances).clamp_(min=0.0)
             left -= lost.sum(dim=0, dtype=torch.float64)
@@ -117,6 +117,6 @@ def _ascend(metric: Metric, u: Tensor, size: int, error: float, iterations: int)
 def _served(metric: Metric, u: Tensor, picks: Tensor) -> Tensor:
     """How many of the picks each point would count as closer than its u."""
     times = torch.zeros(metric.n, dtype=torch.float64, device=metric.device)
-    for part in picks.split(max(1, (1 << 20) // metric.n)):
+    for part in picks.split(height(metric)):
         times += (metric.rows(part) < u).sum(dim=0)
     return times

@@ -17,8 +17,8 @@ from torch import Tensor
 from coresift.errors import SelectionError
 from coresift.submodular.distances import Metric, Which
 
-BLOCK = 1 << 20
-"""Distances looked at together."""
+BLOCK = {"cpu": 1 << 18, "cuda": 1 << 26}
+"""Distances looked at together: on a CPU, about what its cache holds."""
 WIDTH = 16, 256
 """Candidates looked at again together: at first, and at most."""
 
@@ -75,9 +75,9 @@ def assign(metric: Metric, picks: Tensor) -> Assignment:
     """Give every point to the nearest pick under `metric`; `picks` are in greedy order, all different."""
     reach = torch.full((metric.n,), torch.inf, dtype=metric.dtype, device=metric.device)
     owner = torch.zeros(metric.n, dtype=torch.int64, device=metric.device)
-    height = _height(metric)
-    for start in range(0, len(picks), height):
-        for number, row in enumerate(metric.rows(picks[start : start + height]), start):
+    step = height(metric)
+    for start in range(0, len(picks), step):
+        for number, row in enumerate(metric.rows(picks[start : start + step]), start):
             owner.masked_fill_(row < reach, number)
             reach = torch.minimum(reach, row)
     owner[picks] = torch.arange(len(picks), device=metric.device)
@@ -87,7 +87,7 @@ def assign(metric: Metric, picks: Tensor) -> Assignment:
 def nearest(metric: Metric, picks: Tensor) -> Tensor:
     """For each point the distance to its nearest pick, in whole numbers of the step."""
     reach = torch.full((metric.n,), torch.inf, dtype=metric.dtype, device=metric.device)
-    for part in picks.split(_height(metric)):
+    for part in picks.split(height(metric)):
         reach = torch.minimum(reach, metric.rows(part).amin(dim=0))
     return reach
 
@@ -99,12 +99,13 @@ def gains(metric: Metric, reach: Tensor) -> Tensor:
 
 def runs(metric: Metric) -> list[slice]:
     """Consecutive points whose distances to all are looked at together."""
-    height = _height(metric)
-    return [slice(start, min(start + height, metric.n)) for start in range(0, metric.n, height)]
+    step = height(metric)
+    return [slice(start, min(start + step, metric.n)) for start in range(0, metric.n, step)]
 
 
-def _height(metric: Metric) -> int:
-    return max(1, BLOCK // metric.n)
+def height(metric: Metric) -> int:
+    """How many rows of distances are looked at together."""
+    return max(1, BLOCK.get(metric.device.type, BLOCK["cuda"]) // metric.n)
 
 
 def _first_gains(metric: Metric) -> tuple[Tensor, Tensor]:
