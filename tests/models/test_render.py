@@ -133,7 +133,7 @@ def test_response_at_the_very_start_is_predicted_from_the_start_token() -> None:
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ("m.content | upper", "example e7: the chat template alters a response"),
+        ("m.content | upper", "example e7: the chat template shows assistant turn 1 0 times.*another template"),
         ("m.content[:3]", "example e7: the chat template shows assistant turn 1 0 times"),
         ("m.content + m.content", "example e7: the chat template shows assistant turn 1 2 times"),
         ("m.content.replace('a', 'b') if 'xyz' in m.content else m.content", "alters a response.*Fix the response"),
@@ -143,7 +143,7 @@ def test_template_that_alters_a_response_is_refused_with_the_id(change: str, say
     made = Renderer(
         copy("plain", "{% for m in messages %}{{ '[' + (" + change + ") + ']' }}{% endfor %}"), max_tokens=99
     )
-    with pytest.raises(RenderError, match=says.replace("upper", "")) as caught:
+    with pytest.raises(RenderError, match=says) as caught:
         made.render(tiny.example("q", "a xyz a", id="e7"))
     assert "e7" in str(caught.value)
 

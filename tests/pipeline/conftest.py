@@ -47,7 +47,7 @@ def recipe(world_of_files: Path) -> dict[str, Any]:
             "learning_rate": 1e-3,
         },
         "evaluate": {"answers": True, "max_new_tokens": 4},
-        "compare": {"random": 2, "full": True},
+        "compare": {"random": 2, "full": True, "unweighted": True},
         "merge": True,
     }
 

@@ -77,6 +77,7 @@ def test_the_warm_up_is_lora_for_one_epoch_without_weights_whatever_the_final_tr
         (["method.alhpa=0.5"], r"alhpa: no such setting. Did you mean 'alpha'\?"),
         (["train.epochs=0"], r"train.epochs: Input should be greater than 0, got 0"),
         (["warmup.train.tuning=full"], "the warm-up is always LoRA"),
+        (["compare.unweighted=true", "train.weighting=none"], "both would be the same training"),
         (["name=a/b"], "name: String should match pattern"),
         (["epochs"], "--set epochs: not of the form key=value"),
         (["pool={}"], r"pool.path: missing. Add it to the recipe or pass --set pool.path=VALUE"),

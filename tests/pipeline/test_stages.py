@@ -102,13 +102,14 @@ def test_the_settings_say_where_each_value_came_from(finished: Run) -> None:
 
 def test_scores_compare_the_method_with_random_the_whole_pool_and_the_base(finished: Run) -> None:
     rows = json.loads((finished.folder / "scores.json").read_text())["rows"]
-    assert [row["name"] for row in rows] == ["brief", "random", "full", "none (base model)"]
-    assert [row["seeds"] for row in rows] == [1, 2, 1, 1]
-    assert rows[0]["examples"] == rows[1]["examples"] == 10 and rows[2]["examples"] == 34
+    assert [row["name"] for row in rows] == ["brief", "brief, unweighted", "random", "full", "none (base model)"]
+    assert [row["seeds"] for row in rows] == [1, 1, 2, 1, 1]
+    assert [row["examples"] for row in rows] == [10, 10, 10, 34, 0]
     assert all(set(row["loss"]) == {"response", "knowledge", "following"} for row in rows)
     loss = rows[0]["loss"]
     assert loss["response"] == pytest.approx(loss["knowledge"] + loss["following"], abs=1e-6)
-    assert rows[1]["spread"]["loss"]["response"] > 0
+    assert rows[2]["spread"]["loss"]["response"] > 0
+    assert rows[0]["loss"] != rows[1]["loss"], "the weights reach the loss"
 
 
 def test_every_stage_has_a_cost(finished: Run) -> None:

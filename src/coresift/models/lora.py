@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 ORDER_FILE = "adapter_order.json"
 """Names of the LoRA tensors in the order every array over them uses; written beside an adapter."""
+WEIGHTS_FILE = "adapter_model.safetensors"
 ATTENTION_BLOCK = re.compile(r"(attn|attention)", re.IGNORECASE)
 ATTENTION_MAPS = {
     *("q_proj", "k_proj", "v_proj", "o_proj", "out_proj", "qkv_proj", "c_attn", "c_proj", "c_qkv"),
@@ -157,8 +158,9 @@ def load_adapter(model: "PreTrainedModel", folder: str | Path, *, trainable: boo
     from peft import PeftModel
 
     folder = Path(folder)
-    if not (folder / "adapter_config.json").is_file():
-        raise ModelError(f"{folder}: no adapter_config.json here. Name the folder of a saved LoRA adapter.")
+    for file in ("adapter_config.json", WEIGHTS_FILE):
+        if not (folder / file).is_file():
+            raise ModelError(f"{folder}: no {file} here. Name the folder of a LoRA adapter saved as safetensors.")
     try:
         with torch.random.fork_rng(devices=_cuda_devices()):
             adapted = PeftModel.from_pretrained(model, str(folder), is_trainable=trainable)
@@ -167,16 +169,26 @@ def load_adapter(model: "PreTrainedModel", folder: str | Path, *, trainable: boo
             f"{folder}: this adapter does not fit {type(model).__name__} ({str(error).splitlines()[0]}). "
             "Load it on the base model it was trained on."
         ) from error
-    order = folder / ORDER_FILE
-    if order.is_file():
-        recorded, found = json.loads(order.read_text()), [name for name, _ in lora_parameters(adapted)]
-        if recorded != found:
-            first = next((pair for pair in zip(recorded, found, strict=False) if pair[0] != pair[1]), ("end", "end"))
-            raise ModelError(
-                f"{order}: {len(recorded)} tensors recorded, {len(found)} found; first difference {first[0]} != "
-                f"{first[1]}. Load the adapter on the base model it was trained on."
-            )
+    _check_names(folder, [name for name, _ in lora_parameters(adapted)])
     return adapted.eval()
+
+
+def _check_names(folder: Path, found: list[str]) -> None:
+    """Refuse a partial fit, which peft lets pass, and an order other than the recorded one."""
+    from safetensors import safe_open
+
+    with safe_open(folder / WEIGHTS_FILE, framework="pt") as stored:
+        saved = sorted(stored.keys())
+    order = folder / ORDER_FILE
+    recorded = json.loads(order.read_text(encoding="utf-8")) if order.is_file() else found
+    for expected, names in ((saved, sorted(found)), (recorded, found)):
+        if expected != names:
+            pairs = zip(expected, names, strict=False)
+            first = next((pair for pair in pairs if pair[0] != pair[1]), ("the end", "the end"))
+            raise ModelError(
+                f"{folder}: {len(expected)} tensors recorded, {len(names)} found in the model; first difference: "
+                f"{first[0]} != {first[1]}. Load the adapter on the base model it was trained on."
+            )
 
 
 def merge_adapter(model_name: str | Path, adapter: Path, out: Path) -> Path:

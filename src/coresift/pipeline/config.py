@@ -73,6 +73,7 @@ class CompareSettings(Settings):
     base: bool = Field(True, description="Score the untuned model.")
     random: int = Field(0, ge=0, description="Random subsets of the same budget, one seed each.")
     full: bool = Field(False, description="The whole pool.")
+    unweighted: bool = Field(False, description="The coreset itself, trained on without its weights.")
 
 
 def _parse_method(value: Any) -> Any:
@@ -119,6 +120,15 @@ class Recipe(Settings):
     merge: bool = Field(False, description="Also leave the trained adapter merged into a full model.")
     evaluate: EvaluateSettings = EvaluateSettings()
     compare: CompareSettings = CompareSettings()
+
+    @model_validator(mode="after")
+    def _weights_to_leave_out(self) -> "Recipe":
+        if self.compare.unweighted and self.train is not None and self.train.weighting == "none":
+            raise SettingsError(
+                "compare.unweighted is set, but train.weighting is 'none': both would be the same training. "
+                "Set train.weighting to loss or sampling, or leave compare.unweighted out."
+            )
+        return self
 
     @model_validator(mode="after")
     def _understood_budgets(self) -> "Recipe":

@@ -51,7 +51,7 @@ def gather(run: Run, coreset: Coreset) -> RunView:
         settings=run.recipe.model_dump(mode="json"),
         origins=run.resolved.origins,
         budget=str(coreset.provenance.get("budget", "")),
-        weighting=None if run.recipe.train is None else run.recipe.train.weighting,
+        weighting=read_json(run.folder / "final" / "training.json", {}).get("weighting"),
         trials=coreset.diagnostics.get("trials") or [],
         spaces=_spaces(run),
         texts=[_text(example) for example in pool],

@@ -26,10 +26,13 @@ def evaluate(run: Run, *, say: Say = print) -> list[dict[str, Any]]:
     if len(trained) == 0 or run.inputs.held_out is None:
         return []
     singles = {name: _score_one(run, name, checkpoint, say) for name, checkpoint in trained.items()}
-    rows = [_row(run, name, [singles[name]], [trained[name]]) for name in trained if not name.startswith("random-")]
-    repeats = [name for name in trained if name.startswith("random-")]
-    if len(repeats) > 0:
-        rows.insert(1, _row(run, "random", [singles[name] for name in repeats], [trained[name] for name in repeats]))
+    groups: dict[str, list[str]] = {}
+    for name in trained:
+        groups.setdefault("random" if name.startswith("random-") else name, []).append(name)
+    rows = [
+        _row(run, group, [singles[name] for name in names], [trained[name] for name in names])
+        for group, names in groups.items()
+    ]
     if run.recipe.compare.base:
         rows.append(_row(run, "none (base model)", [_score_one(run, "base", None, say)], []))
     files.write_json(run.folder / "scores.json", {"test_examples": len(run.inputs.held_out.pool), "rows": rows})
@@ -56,15 +59,16 @@ def _score_one(run: Run, name: str, checkpoint: Checkpoint | None, say: Say) -> 
 
 
 def _scores_file(run: Run, name: str) -> Path:
-    if name == run.recipe.selector.name:
+    method = run.recipe.selector.name
+    if name == method:
         return run.folder / "final" / "scores.json"
-    return run.folder / "compare" / name / "scores.json"
+    return run.folder / "compare" / name.removeprefix(f"{method}, ") / "scores.json"
 
 
 def _row(run: Run, name: str, scores: Sequence[Mapping[str, Any]], checkpoints: Sequence[Checkpoint]) -> dict[str, Any]:
     """One row of the table: means over repeats; a method's warm-up, gradients and selection count as its own."""
     summaries = [checkpoint.summary for checkpoint in checkpoints]
-    paid = PREPARATION if name == run.recipe.selector.name else ()
+    paid = PREPARATION if name.startswith(run.recipe.selector.name) else ()
     before = {stage: cost for stage, cost in run.costs.items() if stage in paid}
     warm_up_tokens = before.get("warm-up", {}).get("tokens") or 0
     seconds = [summary["seconds"] for summary in summaries]

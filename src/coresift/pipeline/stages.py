@@ -23,6 +23,7 @@ from coresift.seeds import derive, generator
 from coresift.select import select as choose
 from coresift.selectors import Full, Random
 from coresift.training.checkpoints import Checkpoint
+from coresift.training.settings import TrainSettings
 from coresift.training.trainer import train as fine_tune
 
 Say = Callable[[str], None]
@@ -164,7 +165,7 @@ def train(run: Run, *, say: Say = print) -> dict[str, Checkpoint]:
     """Train the final model on the coreset, and the models it is compared with.
 
     Returns:
-        Name -> checkpoint: the method's name first, then `random-0`, ..., `full`.
+        Name -> checkpoint: the method's name first, then `NAME, unweighted`, `random-0`, ..., `full`.
     """
     coreset = select(run, say=say)
     if run.recipe.train is None:
@@ -172,7 +173,12 @@ def train(run: Run, *, say: Say = print) -> dict[str, Checkpoint]:
     final = _train_on(run, coreset, run.folder / "final", "final training", say)
     if run.recipe.merge and final.adapter is not None and not (final.folder / "merged").exists():
         merge_adapter(run.inputs.base, final.adapter, final.folder / "merged")
-    trained = {run.recipe.selector.name: final}
+    name = run.recipe.selector.name
+    trained = {name: final}
+    if run.recipe.compare.unweighted:
+        settings = run.recipe.train.model_copy(update={"weighting": "none"})
+        out = run.folder / "compare" / "unweighted" / "final"
+        trained[f"{name}, unweighted"] = _train_on(run, coreset, out, "training without weights", say, settings)
     for name, other in _comparisons(run, len(coreset)).items():
         folder = run.folder / "compare" / name
         if not (folder / "coreset.jsonl").exists():
@@ -193,8 +199,10 @@ def _comparisons(run: Run, size: int) -> dict[str, Coreset]:
     return {name: _in_pool(run, coreset) for name, coreset in sets.items()}
 
 
-def _train_on(run: Run, coreset: Coreset, out: Path, label: str, say: Say) -> Checkpoint:
-    inputs, settings = run.inputs, run.recipe.train
+def _train_on(
+    run: Run, coreset: Coreset, out: Path, label: str, say: Say, settings: TrainSettings | None = None
+) -> Checkpoint:
+    inputs, settings = run.inputs, settings or run.recipe.train
     assert settings is not None, "callers check that there is a final training"
     row_of = {int(position): row for row, position in enumerate(inputs.candidates)}
     done = (out / "training.json").exists()

@@ -15,13 +15,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from coresift.submodular.distances import Metric
+from coresift.submodular.distances import Distances, Metric
 from coresift.submodular.greedy import gains, height, nearest
 
 WORK = 4e10
 """Distances that the ascent may look at."""
 ITERATIONS = 30, 200
 """Fewest and most steps of the ascent."""
+KEPT = 1 << 26
+"""Largest number of distances that is put together for the ascent."""
 PATIENCE = 10
 """Steps without a better bound before the step length is halved."""
 
@@ -53,6 +55,8 @@ def certify(metric: Metric, order: Tensor, *, iterations: int | None = None) -> 
         iterations: Steps of the ascent; by default as many as the size of the pool allows, 30 to 200.
     """
     size = len(order)
+    if metric.n**2 <= KEPT:  # read some hundred times: small enough to be put together once
+        metric = Distances(metric.rows(slice(0, metric.n)), metric.step)
     if iterations is None:
         iterations = int(min(max(WORK / metric.n**2, ITERATIONS[0]), ITERATIONS[1]))
     error = float(nearest(metric, order).sum(dtype=torch.float64))
