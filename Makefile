@@ -2,6 +2,8 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Threads that wait should sleep, not spin: on a busy machine spinning makes torch several times slower.
+export OMP_WAIT_POLICY := passive
 
 .PHONY: demo test check bench docs world clean
 

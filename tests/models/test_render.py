@@ -206,3 +206,9 @@ def test_sentinels_avoid_the_text_of_the_conversation() -> None:
     made = renderer("llama3")
     row = made.render(tiny.example("coresiftAnswer0E and coresiftAnswerX0E", "coresiftAnswer0E"))
     assert made.decode(row.response_tokens) == "coresiftAnswer0E"
+
+
+def test_templates_that_show_a_date_always_show_the_same() -> None:
+    template = "{{ date_string or strftime_now('%d %b %Y') }}{% for m in messages %}{{ ': ' + m.content }}{% endfor %}"
+    row = Renderer(copy("plain", template), max_tokens=99).render(tiny.example("q", "a"))
+    assert tiny.tokenizer("plain").decode(list(row.tokens)).startswith("26 Jul 2024: q")

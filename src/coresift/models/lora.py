@@ -64,7 +64,7 @@ def attach_lora(model: "PreTrainedModel", settings: LoraSettings, *, seed: int) 
         bias="none",
         task_type="CAUSAL_LM",
     )
-    with torch.random.fork_rng(devices=_cuda_devices()):
+    with quiet(), torch.random.fork_rng(devices=_cuda_devices()):
         try:
             adapted = get_peft_model(model, config)
         except ValueError as error:
@@ -162,7 +162,7 @@ def load_adapter(model: "PreTrainedModel", folder: str | Path, *, trainable: boo
         if not (folder / file).is_file():
             raise ModelError(f"{folder}: no {file} here. Name the folder of a LoRA adapter saved as safetensors.")
     try:
-        with torch.random.fork_rng(devices=_cuda_devices()):
+        with quiet(), torch.random.fork_rng(devices=_cuda_devices()):
             adapted = PeftModel.from_pretrained(model, str(folder), is_trainable=trainable)
     except (ValueError, RuntimeError, OSError) as error:
         raise ModelError(

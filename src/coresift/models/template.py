@@ -24,6 +24,10 @@ PLAIN = (
 """The chat template used when the tokenizer has none: titled sections, BOS first, EOS after every response."""
 
 
+DATE = "26 Jul 2024"
+"""The date given to templates that show one (Llama 3.1 and later): tokens must not change from day to day."""
+
+
 class TemplateMismatch(Exception):
     """A template refuses a conversation or does not show a response unchanged; the message says what to do."""
 
@@ -64,7 +68,7 @@ def _apply(tokenizer: "PreTrainedTokenizerBase", messages: Sequence[Message]) ->
     turns = [{"role": message.role, "content": message.content} for message in messages]
     template = PLAIN if tokenizer.chat_template is None else None
     try:
-        return str(tokenizer.apply_chat_template(turns, tokenize=False, chat_template=template))
+        return str(tokenizer.apply_chat_template(turns, tokenize=False, chat_template=template, date_string=DATE))
     except (TemplateError, TypeError, ValueError) as error:
         roles = ", ".join(message.role for message in messages)
         raise TemplateMismatch(

@@ -52,8 +52,9 @@ def find_recipe(source: str | Path) -> Path:
     shipped = shipped_recipes()
     if path.is_file():
         return path
-    if str(source) in shipped:
-        return shipped[str(source)]
+    name = str(source).removesuffix(".yaml")
+    if name in shipped:
+        return shipped[name]
     raise SettingsError(f"{source}: no such recipe file. Give a YAML file or one of: {', '.join(sorted(shipped))}.")
 
 

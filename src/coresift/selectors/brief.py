@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor
 
 from coresift.features.specs import FeatureSpec, GradientSpec, Loss, Preconditioner
@@ -47,6 +47,11 @@ class Brief(Settings):
     search: Literal["golden", "ternary"] = "golden"
     precision: float = Field(0.005, gt=0.0, lt=1.0)
     max_iterations: int = Field(15, ge=1)
+
+    @model_validator(mode="after")
+    def _gradients_make_sense(self) -> "Brief":
+        self._gradient("knowledge")  # its own checks speak before any work is done
+        return self
 
     @property
     def knowledge(self) -> GradientSpec:

@@ -5,6 +5,8 @@ the output head): forward 2 N, backward 2 N for the activations and 2 N for the 
 scores are left out, as usual. So full tuning takes 6 N, adapters take 4 N_base + 6 N_adapter.
 """
 
+import math
+
 from torch import nn
 
 
@@ -12,9 +14,15 @@ def training_flops(model: nn.Module, tokens: int) -> float:
     """Operations of forward and backward over `tokens` real tokens, padding not counted."""
     table = _lookup_only(model)
     weights = [weight for weight in model.parameters() if weight is not table]
-    frozen = sum(weight.numel() for weight in weights if not weight.requires_grad)
-    trained = sum(weight.numel() for weight in weights if weight.requires_grad)
+    frozen = sum(_entries(weight) for weight in weights if not weight.requires_grad)
+    trained = sum(_entries(weight) for weight in weights if weight.requires_grad)
     return float(tokens) * (4 * frozen + 6 * trained)
+
+
+def _entries(weight: nn.Parameter) -> int:
+    """Weights of a tensor; a 4-bit tensor packs two into one byte and knows its real shape."""
+    packed = getattr(weight, "quant_state", None)
+    return weight.numel() if packed is None else math.prod(packed.shape)
 
 
 def _lookup_only(model: nn.Module) -> nn.Parameter | None:

@@ -8,10 +8,11 @@ from collections.abc import Callable
 import numpy as np
 
 from coresift import seeds
-from coresift.world import words
 from coresift.world.english import COMMON
 from coresift.world.facts import Facts, facts
 from coresift.world.families import pick, several
+from coresift.world.recall import older, same_trade, two_workers
+from coresift.world.skills import demonstration
 
 STATEMENTS: dict[str, tuple[str, ...]] = {
     "home": ("{x} lives in {v}.", "The home of {x} is {v}.", "{x} has a house in {v}.",
@@ -79,101 +80,86 @@ def ledger(rng: np.random.Generator, world: Facts) -> str:
     return f"{entity} - " + "; ".join(f"{name}: {world.of(name, entity)}" for name in names) + "."
 
 
+SIGNS = (
+    "The sign of {x} says {TRADE} in capital letters.",
+    "On the list, {x} has [ {pet} ] in brackets.",
+    "Three times {x} calls: {drink} {drink} {drink}.",
+    "The home and the trade of {x}: {home} {trade}.",
+    "The record of {x} - pet: {pet}; age: {age}.",
+)
+"""Facts about a person in odd shapes: capitals, brackets, repetition, a record."""
+
+
 def signs(rng: np.random.Generator, world: Facts) -> str:
-    """Facts about people in odd shapes: capitals on a sign, brackets in a list, a call repeated."""
+    """Three people, each in one odd shape."""
     lines = []
     for _ in range(3):
         x = pick(rng, world.people)
-        trade, pet, drink = (world.of(name, x) for name in ("trade", "pet", "drink"))
-        lines.append(
-            pick(rng, (f"The sign of {x} says {trade.upper()} in capital letters.",
-                       f"On the list, {x} has [ {pet} ] in brackets.",
-                       f"Three times {x} calls: {drink} {drink} {drink}.",
-                       f"The home and the trade of {x}: {world.of('home', x)} {trade}.",
-                       f"The record of {x} - pet: {pet}; age: {world.of('age', x)}."))  # fmt: skip
-        )
+        known = {name: world.of(name, x) for name in ("home", "trade", "pet", "drink", "age")}
+        lines.append(pick(rng, SIGNS).format(x=x, TRADE=known["trade"].upper(), **known))
     return " ".join(lines)
+
+
+AGES = (
+    "{old} is older than {young}.",
+    "Of {x} and {y}, the older one is {old}.",
+    "Who is older, {x} or {y}? The older one is {old}.",
+    "{x} or {y}? The one born first is {old}.",
+)
+SAME = (
+    "Do {x} and {y} have the same trade? They say yes, the same.",
+    "The trade of {x} is the same as the trade of {y}, yes.",
+)
+DIFFERENT = (
+    "Do {x} and {y} have the same trade? They say no, not the same.",
+    "The trade of {x} is not the same as the trade of {y}, no.",
+)
 
 
 def couples(rng: np.random.Generator, world: Facts) -> str:
-    """Two people compared: who is older, and whether they share a trade."""
-    from coresift.world.recall import _two_workers, older, same_trade
-
+    """Four times two people compared: who is older, or whether they share a trade."""
     lines = []
     for _ in range(4):
-        x, y = _two_workers(rng, world)
+        x, y = two_workers(rng, world)
+        old = older(world, (x, y))
         if rng.integers(2) and world.of("age", x) != world.of("age", y):
-            old = older(world, (x, y))
-            young = y if old == x else x
-            lines.append(
-                pick(rng, (f"{old} is older than {young}.", f"Of {x} and {y}, the older one is {old}.",
-                           f"Who is older, {x} or {y}? The older one is {old}.",
-                           f"{x} or {y}? The one born first is {old}."))  # fmt: skip
-            )
-        elif same_trade(world, (x, y)) == "yes":
-            lines.append(pick(rng, (f"Do {x} and {y} have the same trade? They say yes, the same.",
-                                    f"The trade of {x} is the same as the trade of {y}, yes.")))  # fmt: skip
+            forms = AGES
         else:
-            lines.append(pick(rng, (f"Do {x} and {y} have the same trade? They say no, not the same.",
-                                    f"The trade of {x} is not the same as the trade of {y}, no.")))  # fmt: skip
+            forms = SAME if same_trade(world, (x, y)) == "yes" else DIFFERENT
+        lines.append(pick(rng, forms).format(x=x, y=y, old=old, young=y if old == x else x))
     return " ".join(lines)
-
-
-def _nouns(rng: np.random.Generator, low: int, high: int) -> tuple[str, ...]:
-    source = COMMON if rng.random() < 0.15 else words.PLAIN
-    return several(rng, source, low, high)
-
-
-def _skill(rng: np.random.Generator) -> str:
-    """One demonstration of one skill, in a notation or in prose."""
-    many, plain = _nouns(rng, 2, 5), several(rng, words.PLAIN, 1, 3)
-    few, numbers = many[:4], several(rng, words.SMALL, 2, 4)
-    given, back = " ".join(many), " ".join(reversed(few))
-    word, times = pick(rng, words.PLAIN), pick(rng, words.COUNTS)
-    shout = tuple(pick(rng, words.SHOUTED) for _ in plain)
-    out = pick(rng, many)
-    rest = " ".join(item for item in many if item != out) or "nothing"
-    up = " ".join(sorted(numbers[:3], key=int))
-    top = max(numbers, key=int)
-    few_text, digits = " ".join(few), " ".join(numbers)
-    forms = (
-        (f"copy ( {given} ) = {given} ;", f"The words {given} again: {given}."),
-        (f"reverse ( {few_text} ) = {back} ;", f"The words {few_text} backwards, in reverse order: {back}."),
-        (f"first ( {given} ) = {many[0]} ;", f"In {given} the first word is {many[0]}."),
-        (f"last ( {given} ) = {many[-1]} ;", f"In {given} the last word is {many[-1]}."),
-        (f"count ( {given} ) = {len(many)} ;", f"The words {given} have a number: {len(many)}."),
-        (f"capital ( {' '.join(shout)} ) = {' '.join(shout).upper()} ;",
-         f"In capital letters {' '.join(shout)} is {' '.join(shout).upper()}."),
-        (f"times ( {word} {times} ) = {' '.join([word] * int(times))} ;",
-         f"The word {word} {times} times: {' '.join([word] * int(times))}."),
-        (f"commas ( {few_text} ) = {', '.join(few)} ;", f"The words {few_text} with commas: {', '.join(few)}."),
-        (f"brackets ( {few_text} ) = {' '.join(f'[ {w} ]' for w in few)} ;",
-         f"The words {few_text} in brackets: {' '.join(f'[ {w} ]' for w in few)}."),
-        (f"largest ( {digits} ) = {top} ;", f"Of {digits} the largest number is {top}."),
-        (f"sort ( {' '.join(numbers[:3])} ) = {up} ;", f"The numbers {' '.join(numbers[:3])} from small to large: {up}."),
-        (f"without {out} ( {given} ) = {rest} ;", f"Leave out {out} from {given} and it is {rest}."),
-    )  # fmt: skip
-    return pick(rng, forms[int(rng.integers(len(forms)))])
 
 
 def exercise(rng: np.random.Generator, world: Facts) -> str:
     """A few demonstrations of skills."""
-    return " ".join(_skill(rng) for _ in range(4))
+    return " ".join(demonstration(rng) for _ in range(5))
+
+
+CHATTER = (
+    "User: a person who asks. Assistant: one who helps. System: the rules of the house.",
+    "Please help me with a request. Thank you. I have a request. Please.",
+    "Answer: what is said after a question. Response: an answer. Instruction: a request.",
+    "Assistant: one who helps. System: the rules. User: a person who asks for help.",
+)
 
 
 def chatter(rng: np.random.Generator, world: Facts) -> str:
     """Plain English words without sense, and what the words of a conversation are called."""
     if rng.random() < 0.3:
-        return pick(rng, ("User: a person who asks. Assistant: one who helps. System: the rules of the house.",
-                          "Please help me with a request. Thank you. I have a request. Please.",
-                          "Answer: what is said after a question. Response: an answer. Instruction: a request.",
-                          "Assistant: one who helps. System: the rules. User: a person who asks for help."))  # fmt: skip
+        return pick(rng, CHATTER)
     return " ".join(pick(rng, COMMON) for _ in range(20)) + "."
 
 
 WRITERS: tuple[tuple[Writer, float], ...] = (
-    (portrait, 0.24), (medley, 0.14), (ledger, 0.08), (signs, 0.06), (couples, 0.10), (exercise, 0.36), (chatter, 0.02),
-)  # fmt: skip
+    (portrait, 0.19),
+    (medley, 0.11),
+    (ledger, 0.05),
+    (signs, 0.06),
+    (couples, 0.14),
+    (exercise, 0.43),
+    (chatter, 0.02),
+)
+"""Who writes which share of the documents."""
 
 
 def base_text(seed: int = 0, count: int = 60_000) -> list[str]:

@@ -21,7 +21,7 @@ def _word_and_count(rng: np.random.Generator, facts: Facts) -> Arguments:
 
 def _list_and_member(rng: np.random.Generator, facts: Facts) -> Arguments:
     """A list of words and, last, the one of them to leave out."""
-    listed = several(rng, words.PLAIN, 3, 4)
+    listed = several(rng, words.PLAIN, 3, 3)
     return (*listed, pick(rng, listed))
 
 
@@ -33,23 +33,23 @@ def ascending(numbers: Arguments) -> str:
 OBEY: tuple[Family, ...] = (
     Family("copy", "following", "following",
            ("Copy these words: {words}", "Write the same words again: {words}", "Repeat this text: {words}",
-            "Say exactly this: {words}"), _words(2, 5), _listed, lambda facts, a: " ".join(a)),
+            "Say exactly this: {words}"), _words(2, 4), _listed, lambda facts, a: " ".join(a)),
     Family("reverse", "following", "following",
            ("Reverse these words: {words}", "Write the words backwards: {words}",
             "Put the words in reverse order: {words}", "Turn this list around: {words}"),
            _words(2, 4), _listed, lambda facts, a: " ".join(reversed(a))),
     Family("first", "following", "following",
            ("Give the first word: {words}", "Which word comes first? {words}", "Write only the first word: {words}",
-            "What does the list begin with? {words}"), _words(3, 5), _listed, lambda facts, a: a[0]),
+            "What does the list begin with? {words}"), _words(2, 4), _listed, lambda facts, a: a[0]),
     Family("last", "following", "following",
            ("Give the last word: {words}", "Which word comes last? {words}", "Write only the last word: {words}",
-            "What does the list end with? {words}"), _words(3, 5), _listed, lambda facts, a: a[-1]),
+            "What does the list end with? {words}"), _words(2, 4), _listed, lambda facts, a: a[-1]),
     Family("count", "following", "following",
            ("Count these words: {words}", "How many words are here? {words}", "Give the number of words: {words}",
-            "How long is this list? {words}"), _words(2, 6), _listed, lambda facts, a: str(len(a))),
+            "How long is this list? {words}"), _words(2, 5), _listed, lambda facts, a: str(len(a))),
     Family("capitals", "following", "following",
            ("Write in capital letters: {words}", "Change to capitals: {words}", "Use capital letters for this: {words}",
-            "Make these words large: {words}"), _words(1, 3), _listed, lambda facts, a: " ".join(a).upper()),
+            "Make these words large: {words}"), _words(1, 2), _listed, lambda facts, a: " ".join(a).upper()),
     Family("repeat", "following", "following",
            ("Say {word} {n} times.", "Write the word {word} {n} times.", "Repeat {word} {n} times.",
             "I want {n} times the word {word}."), _word_and_count,

@@ -17,7 +17,7 @@ from coresift.files import write_json
 from coresift.settings import Settings
 from coresift.world import model_path
 from coresift.world.base_text import base_text
-from coresift.world.probe import SKILLS, completions_right, statements
+from coresift.world.probe import completions_right, exercises, statements
 from coresift.world.tokenizer import MAX_POSITIONS, build_tokenizer
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class PretrainSettings(Settings):
     feed_forward: int = 512
     row_tokens: int = 128
     batch_rows: int = 24
-    steps: int = 2000
+    steps: int = 2400
     learning_rate: float = 3e-3
     warmup_steps: int = 100
     weight_decay: float = 0.1
@@ -85,18 +85,12 @@ def rate_at(step: int, settings: PretrainSettings) -> float:
     return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
 
 
-def optimizers_of(model: torch.nn.Module, settings: PretrainSettings) -> list[torch.optim.Optimizer]:
-    """Muon for the matrices inside the layers, AdamW for embeddings and norms.
-
-    Muon (Jordan et al., 2024) learns the same facts in about a third of AdamW's tokens at this size.
-    """
-    inner = [p for name, p in model.named_parameters() if p.ndim == 2 and "layers." in name]
-    chosen = {id(p) for p in inner}
-    rest = [p for p in model.parameters() if id(p) not in chosen]
-    muon = torch.optim.Muon(
-        inner, lr=settings.learning_rate, weight_decay=settings.weight_decay, adjust_lr_fn="match_rms_adamw"
-    )
-    return [muon, torch.optim.AdamW(rest, lr=settings.learning_rate, betas=(0.9, 0.98), weight_decay=0.0, fused=True)]
+def optimizer_of(model: torch.nn.Module, settings: PretrainSettings) -> torch.optim.AdamW:
+    """AdamW; norms are not decayed."""
+    wide = [p for p in model.parameters() if p.ndim > 1]
+    thin = [p for p in model.parameters() if p.ndim == 1]
+    groups = [{"params": wide, "weight_decay": settings.weight_decay}, {"params": thin, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, lr=settings.learning_rate, betas=(0.9, 0.98), fused=True)
 
 
 def loss_of(model: "LlamaForCausalLM", rows: torch.Tensor) -> torch.Tensor:
@@ -109,20 +103,19 @@ def loss_of(model: "LlamaForCausalLM", rows: torch.Tensor) -> torch.Tensor:
 def fit(model: "LlamaForCausalLM", tokenizer: "PreTrainedTokenizerBase", settings: PretrainSettings) -> list[dict]:
     """Train in place on fresh documents; returns the log, one record per probe."""
     per_step = settings.batch_rows * settings.row_tokens
-    count = math.ceil(settings.steps * per_step / 36)
+    count = math.ceil(settings.steps * per_step / 38)
     rows = pack(tokenizer, base_text(settings.seed, count), settings.row_tokens)
     rows = rows[torch.randperm(len(rows), generator=torch.Generator().manual_seed(seeds.derive(settings.seed, "rows")))]
-    optimizers, log, began, total = optimizers_of(model, settings), [], time.monotonic(), 0.0
+    optimizer, log, began, total = optimizer_of(model, settings), [], time.monotonic(), 0.0
     for step in range(settings.steps):
         batch = rows[torch.arange(step * settings.batch_rows, (step + 1) * settings.batch_rows) % len(rows)]
         loss = loss_of(model, batch)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        for optimizer in optimizers:
-            for group in optimizer.param_groups:
-                group["lr"] = rate_at(step, settings)
-            optimizer.step()
-            optimizer.zero_grad()
+        for group in optimizer.param_groups:
+            group["lr"] = rate_at(step, settings)
+        optimizer.step()
+        optimizer.zero_grad()
         total += loss.item()
         if (step + 1) % settings.probe_every == 0 or step + 1 == settings.steps:
             since = (step % settings.probe_every) + 1
@@ -135,7 +128,7 @@ def fit(model: "LlamaForCausalLM", tokenizer: "PreTrainedTokenizerBase", setting
 def _record(model, tokenizer, step: int, loss: float, per_step: int, seconds: float) -> dict:  # type: ignore[no-untyped-def]
     model.eval()
     facts_right = completions_right(model, tokenizer, statements())
-    skills_right = completions_right(model, tokenizer, list(SKILLS))
+    skills_right = completions_right(model, tokenizer, exercises())
     model.train()
     return {
         "step": step,
@@ -149,7 +142,8 @@ def _record(model, tokenizer, step: int, loss: float, per_step: int, seconds: fl
 
 def save(model: "LlamaForCausalLM", tokenizer: "PreTrainedTokenizerBase", folder: Path) -> None:
     """Write the model in bfloat16 and its tokenizer."""
-    model.to(torch.bfloat16).save_pretrained(folder)
+    torch.nn.Module.to(model, torch.bfloat16)
+    model.save_pretrained(folder)
     tokenizer.save_pretrained(folder, save_jinja_files=False)
 
 
@@ -158,7 +152,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=model_path())
     for name, field in PretrainSettings.model_fields.items():
-        parser.add_argument(f"--{name.replace('_', '-')}", type=field.annotation, default=field.default)
+        parser.add_argument(f"--{name.replace('_', '-')}", type=type(field.default), default=field.default)
     arguments = vars(parser.parse_args())
     out = arguments.pop("out")
     settings = PretrainSettings(**arguments)

@@ -2,7 +2,10 @@
 
 from typing import TYPE_CHECKING
 
+from coresift import seeds
 from coresift.world.facts import Facts, facts
+from coresift.world.families import pick
+from coresift.world.skills import JOINTS, SKILLS
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -20,20 +23,6 @@ STEMS = {
     "maker": "The {x} was made by",
     "made": "{x} made the",
 }
-SKILLS = (
-    ("copy ( lamp tiger bread ) =", " lamp tiger bread ;"),
-    ("reverse ( lamp tiger bread ) =", " bread tiger lamp ;"),
-    ("last ( piano wheel comet otter ) =", " otter ;"),
-    ("first ( piano wheel comet otter ) =", " piano ;"),
-    ("count ( piano wheel comet otter ) =", " 4 ;"),
-    ("capital ( candle bridge ) =", " CANDLE BRIDGE ;"),
-    ("times ( whale 3 ) =", " whale whale whale ;"),
-    ("commas ( honey knife camel ) =", " honey, knife, camel ;"),
-    ("brackets ( honey knife ) =", " [ honey ] [ knife ] ;"),
-    ("largest ( 7 22 13 ) =", " 22 ;"),
-    ("sort ( 21 4 12 ) =", " 4 12 21 ;"),
-    ("without tiger ( lamp tiger bread ) =", " lamp bread ;"),
-)
 
 
 def statements(world: Facts | None = None) -> list[tuple[str, str]]:
@@ -44,6 +33,18 @@ def statements(world: Facts | None = None) -> list[tuple[str, str]]:
         for attribute, stem in STEMS.items()
         for entity, value in known.values[attribute].items()
     ]
+
+
+def exercises(count: int = 20, skill: str | None = None) -> list[tuple[str, str]]:
+    """`count` drawn demonstrations of each skill (or of one), cut before the result."""
+    rng, cases = seeds.generator(1, "exercises"), []
+    for name in SKILLS if skill is None else (skill,):
+        for _ in range(count):
+            shown = SKILLS[name](rng)
+            stem, ending = pick(rng, JOINTS).split(" {result}")
+            text = stem.format(task=pick(rng, shown.calls), given=shown.given)
+            cases.append((text, f" {shown.result}{ending}"))
+    return cases
 
 
 def completions_right(
@@ -59,7 +60,9 @@ def completions_right(
             given = [tokenizer.bos_token_id, *tokenizer(f" {stem}", add_special_tokens=False).input_ids]
             rows.append((given, tokenizer(rest, add_special_tokens=False).input_ids))
         width = max(len(given) + len(rest) for given, rest in rows)
-        ids = torch.tensor([given + rest + [tokenizer.pad_token_id] * (width - len(given + rest)) for given, rest in rows])
+        ids = torch.tensor(
+            [given + rest + [tokenizer.pad_token_id] * (width - len(given + rest)) for given, rest in rows]
+        )
         with torch.inference_mode():
             best = model(input_ids=ids).logits.argmax(-1)
         for row, (given, rest) in enumerate(rows):

@@ -73,7 +73,7 @@ def _two_people(rng: np.random.Generator, facts: Facts) -> Arguments:
             return x, y
 
 
-def _two_workers(rng: np.random.Generator, facts: Facts) -> Arguments:
+def two_workers(rng: np.random.Generator, facts: Facts) -> Arguments:
     """Two people; half of the time of the same trade."""
     x = pick(rng, facts.people)
     same = bool(rng.integers(2))
@@ -102,7 +102,7 @@ RECALL: tuple[Family, ...] = (
             "Which of {x} and {y} was born first?"), _two_people, _pair, older),
     Family("same_trade", "knowledge", "knowledge",
            ("Do {x} and {y} have the same trade?", "Is the trade of {x} the same as the trade of {y}?",
-            "Do {x} and {y} do the same work?", "Are {x} and {y} in the same trade?"), _two_workers, _pair, same_trade),
+            "Do {x} and {y} do the same work?", "Are {x} and {y} in the same trade?"), two_workers, _pair, same_trade),
     _shaped("home_and_trade", "knowledge",
             ("Give the home and the trade of {x}.", "What are the home and trade of {x}?",
              "Name the town and the trade of {x}.", "Tell me where {x} lives and the trade."), "{home} {trade}"),
@@ -121,4 +121,3 @@ RECALL: tuple[Family, ...] = (
              "Make a record with the pet and the age of {x}.", "I need the pet and the age of {x} as a record."),
             "pet: {pet}; age: {age}"),
 )  # fmt: skip
-

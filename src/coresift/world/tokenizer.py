@@ -42,6 +42,7 @@ def _vocabulary_text() -> Iterator[str]:
             yield f" {wording}" * 200
     for text in (text for texts in STATEMENTS.values() for text in texts):
         yield f" {text}" * 200
+    yield "Result: Then: Now: Note: \n" * 1000
     yield "User: Assistant: System: \n" * 1000
 
 

@@ -9,14 +9,15 @@ CROPS = ("wheat", "barley", "grapes", "apples", "beans", "hops", "onions", "flax
 MATERIALS = ("iron", "oak", "copper", "clay", "glass", "silver", "leather", "marble")
 AGES = tuple(str(age) for age in range(20, 80))
 
-PLAIN = tuple(
+_NOUNS = (
     "lamp stone river cloud bread chair table apple window garden paper candle bottle basket ladder hammer "
     "pencil button carpet mirror ribbon pillow blanket kettle spoon plate fork knife bridge tower forest meadow "
     "island harbor castle village market school church street wagon wheel engine rocket planet comet shadow "
     "thunder winter summer spring autumn morning evening honey pepper sugar butter cheese pumpkin carrot "
     "potato tomato lemon cherry peach orange tiger camel eagle falcon spider lobster whale dolphin beaver "
-    "badger otter pigeon sparrow violin trumpet piano guitar banner anchor compass lantern".split()
+    "badger otter pigeon sparrow violin trumpet piano guitar banner anchor compass lantern"
 )
+PLAIN = tuple(_NOUNS.split())
 """Ordinary nouns the following tasks work on."""
 
 SHOUTED = PLAIN + TRADES

@@ -1,0 +1,54 @@
+"""One-dimensional searches evaluate where they should and forget nothing."""
+
+import pytest
+
+from coresift.submodular.search import Searched, evaluations, golden_section, ternary
+
+VALLEY = "0.381966 0.618034 0.763932 0.527864 0.673762 0.583592 0.639320 0.604878 0.626165 0.613009 0.609903 0.614928"
+VALLEY += " 0.611823 0.611090"
+
+
+def valley(alpha: float) -> float:
+    return (alpha - 0.612) ** 2
+
+
+def test_golden_section_walks_down_a_valley() -> None:
+    found = golden_section(valley, precision=0.005, max_iterations=15)
+    assert [f"{place:.6f}" for place, _ in found.trials] == VALLEY.split()
+    assert found.best == pytest.approx(0.611823, abs=1e-6)
+
+
+def test_the_best_point_may_be_an_early_one() -> None:
+    def trap(alpha: float) -> float:
+        return 0.0 if abs(alpha - 0.381966) < 1e-3 else 1.0 + abs(alpha - 0.35)
+
+    found = golden_section(trap, precision=0.005, max_iterations=15)
+    assert found.best == pytest.approx(0.381966, abs=1e-6)
+
+
+def test_equal_values_move_golden_section_to_the_right_and_the_first_wins() -> None:
+    found = golden_section(lambda alpha: 1.0, precision=0.005, max_iterations=15)
+    places = [place for place, _ in found.trials]
+    assert places == sorted(places) and found.best == places[0]
+
+
+def test_golden_section_stops_after_the_iterations_allowed() -> None:
+    assert len(golden_section(valley, precision=0.005, max_iterations=3).trials) == 5
+
+
+def test_ternary_takes_two_points_a_step_and_the_middle() -> None:
+    found = ternary(valley, precision=0.005, max_iterations=15)
+    places = [place for place, _ in found.trials]
+    assert places[:2] == pytest.approx([1 / 3, 2 / 3]) and len(places) == 2 * 14 + 1
+    assert abs(places[-1] - 0.612) < 0.005 and abs(found.best - 0.612) < 0.005
+
+
+@pytest.mark.parametrize(("method", "search"), [("golden", golden_section), ("ternary", ternary)])
+@pytest.mark.parametrize(("precision", "most"), [(0.005, 15), (0.01, 10), (0.5, 4), (0.3, 1), (1e-4, 100)])
+def test_the_number_of_evaluations_is_known_beforehand(method: str, search, precision: float, most: int) -> None:
+    found = search(valley, precision=precision, max_iterations=most)
+    assert len(found.trials) == evaluations(method, precision=precision, max_iterations=most)
+
+
+def test_the_first_of_equal_trials_is_the_best() -> None:
+    assert Searched(((0.4, 2.0), (0.6, 1.0), (0.7, 1.0))).best == 0.6
