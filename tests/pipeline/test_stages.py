@@ -175,6 +175,18 @@ def test_a_pool_with_nothing_to_choose_from_is_an_error(
     assert not run.folder.exists(), "nothing half-done"
 
 
+def test_an_example_longer_than_the_model_takes_stops_the_run_before_it_starts(
+    recipe: dict[str, Any], tmp_path: Path
+) -> None:
+    pool = tmp_path / "pool.jsonl"
+    pool.write_text(json.dumps({"instruction": "i", "output": "y " * 300}) + "\n")
+    settings = {**recipe["pool"], "path": str(pool), "max_tokens": 2048, "held_out": 0}
+    run = Run(resolve({**recipe, "out": str(tmp_path / "run"), "pool": settings, "budget": 1}))
+    with pytest.raises(DataError, match="takes at most 512. Set pool.max_tokens=512"):
+        select(run, say=quiet)
+    assert not run.folder.exists(), "nothing half-done"
+
+
 def test_a_test_pool_whose_examples_are_all_too_long_is_an_error(recipe: dict[str, Any], tmp_path: Path) -> None:
     long = tmp_path / "test.jsonl"
     long.write_text(json.dumps({"instruction": "x " * 500, "output": "y"}) + "\n")

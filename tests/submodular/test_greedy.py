@@ -172,3 +172,12 @@ def test_a_gpu_makes_the_same_picks_from_the_same_distances() -> None:
     here, far = cover(space, 100), cover(there, 100)
     assert torch.equal(here.order, far.order.cpu()) and torch.equal(here.gains, far.gains)
     assert torch.equal(assign(space, here.order).owner, assign(there, far.order).owner.cpu())
+
+
+def test_a_tie_on_six_response_gradients_goes_to_the_lower_index() -> None:
+    rows = torch.tensor([[4, 6], [8, 6], [8, 10], [7, 13], [5, 1], [10, 8]], dtype=torch.float64)
+    metric = pairwise(rows)
+    covered = cover(metric, 2)
+    left = gains(metric, nearest(metric, covered.order[:1]))
+    assert left[2] == left[3] == left.max()
+    assert covered.order.tolist() == [1, 2] and assign(metric, covered.order).counts.tolist() == [4, 2]

@@ -230,8 +230,7 @@ def test_killed_process_resumes_to_the_same_weights(base: Path, rows: list[Rende
         import sys, tiny, torch
         from pathlib import Path
         from coresift.models.render import Renderer, render_pool
-        from coresift.training.costs import training_flops
-from coresift.training.settings import TrainSettings
+        from coresift.training.settings import TrainSettings
         from coresift.training.trainer import train
         torch.set_num_threads(int(sys.argv[1]))
         rows = render_pool(tiny.pool(10), Renderer(tiny.tokenizer("llama3"), max_tokens=512)).rows

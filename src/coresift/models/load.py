@@ -12,7 +12,15 @@ from coresift.models.sources import find, looks_like_path, model_fingerprint
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-__all__ = ["DTYPES", "load_model", "load_tokenizer", "looks_like_path", "model_fingerprint", "resolve_device"]
+__all__ = [
+    "DTYPES",
+    "load_model",
+    "load_tokenizer",
+    "looks_like_path",
+    "max_positions",
+    "model_fingerprint",
+    "resolve_device",
+]
 
 DTYPES = {
     "float32": torch.float32,
@@ -82,6 +90,26 @@ def load_model(
     if quantization is None:
         model.to(target)  # type: ignore[arg-type,unused-ignore]
     return model.eval()
+
+
+def max_positions(name: str | Path) -> int | None:
+    """The longest sequence a model takes, in tokens; None where its configuration does not say.
+
+    Raises:
+        ModelError: If the configuration cannot be read.
+    """
+    from transformers import AutoConfig
+
+    source = find(name)
+    try:
+        config = AutoConfig.from_pretrained(source.name, local_files_only=source.local, trust_remote_code=False)
+    except (OSError, ValueError, KeyError) as error:
+        raise ModelError(
+            f"{name}: its configuration cannot be read ({_first_line(error)}). The folder needs config.json of a "
+            "supported architecture."
+        ) from error
+    limit = getattr(config, "max_position_embeddings", None)
+    return None if limit is None else int(limit)
 
 
 def resolve_device(device: str) -> torch.device:

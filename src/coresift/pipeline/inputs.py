@@ -11,7 +11,7 @@ from coresift.data.pool import Pool
 from coresift.data.readers import read_pool
 from coresift.errors import DataError
 from coresift.evaluation.scores import HeldOut
-from coresift.models.load import load_tokenizer
+from coresift.models.load import load_tokenizer, max_positions
 from coresift.models.render import Rendered, RenderedPool, Renderer, render_pool
 from coresift.pipeline.config import Recipe
 from coresift.seeds import generator
@@ -65,6 +65,16 @@ class Inputs:
                 f"pool.max_tokens={self.recipe.pool.max_tokens}. Raise it."
             )
         return rendered
+
+    def refuse_longer_than_model(self) -> None:
+        """Raise DataError if an example that fits `pool.max_tokens` is longer than the model takes."""
+        longest = max((row for row in self.rendered.rows if row is not None), key=lambda row: len(row.tokens))
+        limit = max_positions(self.base)
+        if limit is not None and len(longest.tokens) > limit:
+            raise DataError(
+                f"example {longest.id} has {len(longest.tokens)} tokens, and {self.recipe.model.path} takes at most "
+                f"{limit}. Set pool.max_tokens={limit}."
+            )
 
     @cached_property
     def held_out_positions(self) -> np.ndarray:

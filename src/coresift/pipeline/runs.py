@@ -61,6 +61,7 @@ class Run:
 
     def begin(self) -> None:
         """Check the inputs against the settings, then record the settings: the first thing a run writes."""
+        self.inputs.refuse_longer_than_model()
         for budget in map(Budget.parse, self.recipe.budgets):
             if budget.kind != "tokens":
                 budget.count(len(self.inputs.candidates))  # raises before hours of work, not after them
