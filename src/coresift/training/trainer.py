@@ -33,7 +33,7 @@ def train(
     model: str | Path,
     rows: Sequence[Rendered],
     *,
-    out: Path,
+    out: str | Path,
     settings: TrainSettings,
     weights: np.ndarray | None = None,
     seed: int = 0,
@@ -60,7 +60,7 @@ def train(
             this device, or the loss is not finite.
         ModelError: If the model cannot be loaded.
     """
-    began, placed = time.monotonic(), resolve_device(device)
+    began, placed, out = time.monotonic(), resolve_device(device), Path(out)
     weights = _checked(rows, weights)
     inputs = _inputs(model, rows, weights, settings, seed, precision(settings, placed))
     if _claim(out, inputs):
