@@ -13,7 +13,7 @@ demo: .venv/.installed
 test: .venv/.installed
 	$(BIN)/ruff check
 	$(BIN)/mypy
-	$(BIN)/pytest
+	OMP_NUM_THREADS=1 $(BIN)/pytest
 
 bench: .venv/.installed
 	$(BIN)/python benchmarks/run.py

@@ -121,7 +121,9 @@ def select(run: Run, *, say: Say = print) -> Coreset:
         _write(run, coreset, run.folder / "budgets" / str(len(coreset)))
     _write(run, placed[-1], run.folder)
     seconds = placed[-1].provenance["seconds"]
-    run.record("selection", seconds=seconds)
+    # The products behind the symmetric half of each distance matrix; what follows them is not matrix work.
+    products = len(run.inputs.rows) ** 2 * sum(spec.dim for spec in gradient_specs(run))
+    run.record("selection", seconds=seconds, flops=float(products))
     name, n = run.recipe.selector.name, len(run.inputs.rows)
     say(f"selection: {len(placed[-1])} of {n} examples by {name}, {seconds:.1f} s")
     return placed[-1]
