@@ -1,7 +1,7 @@
 """Per-example gradients: many examples per backward pass against one by one, and what the projection costs.
 
-Both sides run in this process on the same rows of the embedded world with the same adapter; each figure is the median of
-`--repeats` runs with its smallest and largest. Prints a table; ratios, not seconds, are what to compare across machines.
+Both sides run in this process on the same rows of the embedded world with the same adapter; each figure is the median
+of `--repeats` runs with its smallest and largest. Ratios, not seconds, are what to compare across machines.
 """
 
 import argparse

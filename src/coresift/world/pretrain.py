@@ -35,7 +35,7 @@ class PretrainSettings(Settings):
     feed_forward: int = 512
     row_tokens: int = 128
     batch_rows: int = 24
-    steps: int = 2400
+    steps: int = 2200
     learning_rate: float = 3e-3
     warmup_steps: int = 100
     weight_decay: float = 0.1
