@@ -107,6 +107,7 @@ def pareto_figure(view: RunView, theme: Theme) -> "Figure | None":
     axis.set_xlabel("knowledge error")
     axis.set_ylabel("following error")
     axis.margins(0.12)
+    axis.locator_params(axis="x", nbins=4)  # sums over a pool are long numbers: more of them would run together
     thousands(axis, "x")
     thousands(axis, "y")
     legend(axis, theme, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)

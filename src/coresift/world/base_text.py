@@ -100,17 +100,17 @@ def signs(rng: np.random.Generator, world: Facts) -> str:
     return " ".join(lines)
 
 
-AGES = (
+AGES: tuple[str, ...] = (
     "{old} is older than {young}.",
     "Of {x} and {y}, the older one is {old}.",
     "Who is older, {x} or {y}? The older one is {old}.",
     "{x} or {y}? The one born first is {old}.",
 )
-SAME = (
+SAME: tuple[str, ...] = (
     "Do {x} and {y} have the same trade? They say yes, the same.",
     "The trade of {x} is the same as the trade of {y}, yes.",
 )
-DIFFERENT = (
+DIFFERENT: tuple[str, ...] = (
     "Do {x} and {y} have the same trade? They say no, not the same.",
     "The trade of {x} is not the same as the trade of {y}, no.",
 )
@@ -122,10 +122,9 @@ def couples(rng: np.random.Generator, world: Facts) -> str:
     for _ in range(4):
         x, y = two_workers(rng, world)
         old = older(world, (x, y))
+        forms = SAME if same_trade(world, (x, y)) == "yes" else DIFFERENT
         if rng.integers(2) and world.of("age", x) != world.of("age", y):
             forms = AGES
-        else:
-            forms = SAME if same_trade(world, (x, y)) == "yes" else DIFFERENT
         lines.append(pick(rng, forms).format(x=x, y=y, old=old, young=y if old == x else x))
     return " ".join(lines)
 
