@@ -30,6 +30,7 @@ class Selection:
         nested: Every prefix of `indices` is the method's own answer for that size.
         diagnostics: Small and JSON-able.
         prefixes: The answers for the sizes in `Problem.wanted(indices)`, with their own weights and diagnostics.
+        shortfall: Why there are fewer picks than asked for; empty when there are as many. Picks are never made up.
     """
 
     indices: np.ndarray
@@ -37,6 +38,7 @@ class Selection:
     nested: bool
     diagnostics: Mapping[str, Any] = field(default_factory=dict)
     prefixes: Mapping[int, "Selection"] = field(default_factory=dict)
+    shortfall: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +120,8 @@ def select(
     Several budgets are answered from one run at the largest of them: a smaller coreset is a prefix of the order of
     picks with its weights counted again (a method that is not nested is run once per budget). A token budget is the
     largest prefix whose tokens fit; a nested method is run with a few more picks than seem to fit, and with more again
-    if they all did.
+    if they all did. A method that cannot use as many picks as asked for gives fewer and says why under
+    `diagnostics["shortfall"]`.
 
     Args:
         selector: The method with its settings.
@@ -205,7 +208,7 @@ def _answers(
             return [_alone(selector, problem, each) for each in budgets]
         found = sizes(run.indices)
         if lengths is None or not _more_would_fit(budgets, found, size, lengths):
-            return [run if each == size else run.prefixes[each] for each in found]
+            return [run if each >= len(run.indices) else run.prefixes[each] for each in found]
         size = min(problem.n, max(size + 1, round(MARGIN * size)))
 
 
@@ -240,7 +243,8 @@ def _checked(selector: Selector, problem: Problem, size: int) -> Selection:
     answer = selector.select(problem, size)
     for expected, part in [(size, answer), *answer.prefixes.items()]:
         check_answer(part.indices, part.weights, what=selector.name)
-        if len(part.indices) != expected:
+        short = len(part.indices) < expected and part.shortfall != ""
+        if len(part.indices) != expected and not short:
             raise SelectionError(f"{selector.name}: {len(part.indices)} picks for a size of {expected}. Report this.")
         if part.indices.max() >= problem.n:
             raise SelectionError(f"{selector.name}: pick {part.indices.max()} in a pool of {problem.n}. Report this.")
@@ -267,11 +271,12 @@ def _version() -> str:
 
 
 def _coreset(answer: Selection, ids: tuple[str, ...], stamp: dict[str, Any]) -> Coreset:
+    short = {"shortfall": answer.shortfall} if answer.shortfall else {}
     return Coreset(
         indices=answer.indices,
         weights=answer.weights,
         ids=tuple(ids[int(index)] for index in answer.indices),
-        diagnostics=answer.diagnostics,
+        diagnostics={**answer.diagnostics, **short},
         provenance=stamp,
     )
 
