@@ -25,18 +25,20 @@ class Scripted:
     calls: list[int]
     nested: bool = True
     weight: float = 1.0
+    most: int = 1000
     name: str = "scripted"
     requires: tuple[FeatureSpec, ...] = ()
 
     def select(self, problem: Problem, size: int) -> Selection:
         self.calls.append(size)
-        order = np.array(self.order[:size])
+        order = np.array(self.order[: min(size, self.most)])
         parts = problem.wanted(order) if self.nested else ()
-        return self._answer(order, {part: self._answer(order[:part], {}) for part in parts})
+        short = f"{self.most} are enough" if size > self.most else ""
+        return self._answer(order, {part: self._answer(order[:part], {}) for part in parts}, short)
 
-    def _answer(self, order: np.ndarray, prefixes: dict[int, Selection]) -> Selection:
+    def _answer(self, order: np.ndarray, prefixes: dict[int, Selection], short: str = "") -> Selection:
         weights = np.full(len(order), self.weight)
-        return Selection(indices=order, weights=weights, nested=self.nested, prefixes=prefixes)
+        return Selection(indices=order, weights=weights, nested=self.nested, prefixes=prefixes, shortfall=short)
 
 
 def scripted(**changes: Any) -> Scripted:
@@ -124,6 +126,19 @@ def test_a_budget_below_the_shortest_example_fails_before_any_work() -> None:
     with pytest.raises(SelectionError, match="shortest example has 10 tokens. Ask for at least 10 tokens"):
         select(method, None, "9 tokens", ids=IDS, tokens=LENGTHS)
     assert method.calls == []
+
+
+@pytest.mark.parametrize("nested", [True, False])
+def test_a_method_may_give_fewer_picks_if_it_says_why(nested: bool) -> None:
+    coresets = select(scripted(most=7, nested=nested), None, [3, 7, 20], ids=IDS)
+    assert [len(each) for each in coresets] == [3, 7, 7]
+    assert [each.diagnostics.get("shortfall") for each in coresets] == [None, None, "7 are enough"]
+
+
+def test_a_token_budget_that_all_picks_fit_ends_when_the_method_has_no_more() -> None:
+    method = scripted(most=3)
+    coreset = select(method, None, "1000 tokens", ids=IDS, tokens=LENGTHS)
+    assert len(coreset) == 3 and coreset.diagnostics["shortfall"] == "3 are enough" and len(method.calls) == 1
 
 
 @pytest.mark.parametrize(

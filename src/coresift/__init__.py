@@ -6,7 +6,7 @@ from coresift.data.readers import read_pool
 from coresift.features.memory import InMemoryFeatures
 from coresift.features.specs import GradientSpec
 from coresift.select import select
-from coresift.selectors import SELECTORS, Brief, Full, Random
+from coresift.selectors import SELECTORS, Brief, Craig, Full, GradMatch, KCenter, Mint, Random, Tagcos
 
 __version__ = "0.1.0"
 
@@ -14,13 +14,18 @@ __all__ = [
     "SELECTORS",
     "Brief",
     "Coreset",
+    "Craig",
     "Example",
     "Full",
+    "GradMatch",
     "GradientSpec",
     "InMemoryFeatures",
+    "KCenter",
     "Message",
+    "Mint",
     "Pool",
     "Random",
+    "Tagcos",
     "read_pool",
     "select",
 ]

@@ -12,7 +12,7 @@ import numpy as np
 from coresift.errors import SelectionError, SettingsError
 
 FORMS = "Give a count (200), a fraction (0.05 or '5%') or tokens ('20000 tokens')."
-NUMBER = re.compile(r"(?P<number>\d[\d_,]*(\.\d+)?|\.\d+)\s*(?P<unit>%|tokens?)?", re.IGNORECASE)
+NUMBER = re.compile(r"(?P<number>\d{1,3}(,\d{3})+|\d[\d_]*(\.\d+)?|\.\d+)\s*(?P<unit>%|tokens?)?", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -208,8 +208,16 @@ def _answers(
             return [_alone(selector, problem, each) for each in budgets]
         found = sizes(run.indices)
         if lengths is None or not _more_would_fit(budgets, found, size, lengths):
-            return [run if each >= len(run.indices) else run.prefixes[each] for each in found]
+            return [_cut(run, count, asked) for count, asked in zip(found, budgets, strict=True)]
         size = min(problem.n, max(size + 1, round(MARGIN * size)))
+
+
+def _cut(run: Selection, size: int, budget: Budget) -> Selection:
+    """The part of a nested run that answers one budget; a run that is short is all there is for more."""
+    if size < len(run.indices):
+        return run.prefixes[size]
+    filled = size == len(run.indices) and budget.kind != "tokens"
+    return replace(run, shortfall="") if filled else run
 
 
 def _first_guess(budget: Budget, n: int, lengths: np.ndarray | None) -> int:

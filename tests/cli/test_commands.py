@@ -97,7 +97,7 @@ def test_one_stage_of_a_recipe_can_be_run_alone_and_again(coresift, files: Path,
     }
     recipe.write_text(yaml.safe_dump(values))
     first = coresift("select", recipe)
-    assert first.code == 0 and "selection: 1 of 24 examples by random" in first.out
+    assert first.code == 0 and "selection: 1 of 23 examples by random" in first.out
     assert "selection:" not in coresift("select", recipe).out
     assert coresift("warmup", recipe).code == 0 and not (tmp_path / "run" / "warmup").exists()
 
@@ -147,3 +147,31 @@ def test_the_version_is_printed(coresift) -> None:
 
     answer = coresift("--version")
     assert (answer.code, answer.out.strip()) == (0, __version__)
+
+
+def test_an_output_path_that_is_a_file_is_a_message(coresift, files: Path, tmp_path: Path) -> None:
+    target = tmp_path / "afile"
+    target.write_text("mine")
+    columns = ("--map", "instruction=q", "--map", "response=a")
+    answer = coresift("select", files / "pool.jsonl", "--model", files / "model", "--out", target, *columns)
+    assert answer.code == 2 and "afile" in answer.err and "Traceback" not in answer.err
+    assert target.read_text() == "mine"
+
+
+def test_repeated_budgets_are_nested_coresets(coresift, files: Path, tmp_path: Path) -> None:
+    columns = ("--map", "instruction=q", "--map", "response=a")
+    out = tmp_path / "out"
+    arguments = ("--budget", "3", "--budget", "6", "--method", "random", "--out", out)
+    answer = coresift("select", files / "pool.jsonl", "--model", files / "model", *arguments, *columns)
+    assert answer.code == 0, answer.err
+    assert Coreset.load(out).ids[:3] == Coreset.load(out / "budgets" / "3").ids
+
+
+def test_a_shipped_recipe_is_known_by_name_to_every_verb(coresift) -> None:
+    answer = coresift("select", "brief-small")
+    assert answer.code == 2 and "pool.path: missing" in answer.err
+
+
+def test_inspect_knows_a_training_run_and_a_coreset_file(coresift, selected: Path) -> None:
+    assert "training run" in coresift("inspect", selected / "warmup").out
+    assert "method: brief" in coresift("inspect", selected / "coreset.json").out

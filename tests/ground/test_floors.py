@@ -10,7 +10,7 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[2] / "src" / "coresift"
 
-GROUND = ("errors", "seeds", "fingerprints", "settings", "files", "progress")
+GROUND = ("errors", "seeds", "fingerprints", "differences", "settings", "files", "progress")
 FLOORS: tuple[tuple[str, ...], ...] = (
     GROUND,
     ("submodular", "bandits", "execution", "data", "recipes"),
@@ -22,6 +22,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("report",),
     ("pipeline",),
     ("cli",),
+    ("__main__",),
 )
 """Rooms from low to high. A room imports itself and what lies below its floor; rooms of one floor do not meet."""
 

@@ -17,10 +17,10 @@ import yaml
 
 from coresift.coreset import Coreset
 from coresift.data.readers import read_pool
-from coresift.errors import CoresiftError, DataError, FeatureError, RunError
+from coresift.errors import CoresiftError, DataError, FeatureError, RunError, SelectionError
 from coresift.pipeline.recipes import resolve
 from coresift.pipeline.runs import Run, open_run
-from coresift.pipeline.stages import extract, select, train
+from coresift.pipeline.stages import extract, select, train, warmup
 from coresift.pipeline.whole import STAGES, execute
 
 PROMISED = (
@@ -141,7 +141,16 @@ def test_a_pool_that_changed_under_a_run_is_refused(recipe: dict[str, Any], tmp_
 
 def test_a_method_without_gradients_needs_no_warm_up(recipe: dict[str, Any], tmp_path: Path) -> None:
     run = Run(
-        resolve({**recipe, "out": str(tmp_path / "run"), "method": {"name": "random"}, "train": None, "merge": False})
+        resolve(
+            {
+                **recipe,
+                "out": str(tmp_path / "run"),
+                "method": {"name": "random"},
+                "compare": {},
+                "train": None,
+                "merge": False,
+            }
+        )
     )
     assert execute(run, say=quiet) == []
     assert not (run.folder / "warmup").exists() and (run.folder / "report" / "index.html").exists()
@@ -149,7 +158,14 @@ def test_a_method_without_gradients_needs_no_warm_up(recipe: dict[str, Any], tmp
 
 def test_examples_that_do_not_fit_are_excluded_and_listed_on_the_page(recipe: dict[str, Any], tmp_path: Path) -> None:
     pool = {**recipe["pool"], "max_tokens": 80, "held_out": 0}
-    values = {**recipe, "out": str(tmp_path / "run"), "pool": pool, "method": {"name": "random"}, "train": None}
+    values = {
+        **recipe,
+        "out": str(tmp_path / "run"),
+        "pool": pool,
+        "method": {"name": "random"},
+        "compare": {},
+        "train": None,
+    }
     run = Run(resolve(values))
     coreset = select(run, say=quiet)
     excluded = run.inputs.rendered.excluded
@@ -234,13 +250,58 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_coreset_and_model(finished:
 def test_features_of_another_adapter_are_refused(finished: Run, recipe: dict[str, Any], tmp_path: Path) -> None:
     import shutil
 
-    out = tmp_path / "run"
-    shutil.copytree(finished.folder / "features", out / "features")
-    warmup = {"train": {**recipe["train"], "learning_rate": 5e-3}}
+    values = {**recipe, "out": str(tmp_path / "run"), "warmup": {"train": {"learning_rate": 5e-3}}}
+    warmup(Run(resolve(values)), say=quiet)
+    shutil.copytree(finished.folder / "features", tmp_path / "run" / "features")
     with pytest.raises(FeatureError, match="adapter: the store has .*, this run needs"):
-        extract(Run(resolve({**recipe, "out": str(out), "warmup": warmup})), say=quiet)
+        extract(Run(resolve(values)), say=quiet)
 
 
 def test_without_a_final_training_nothing_is_trained(recipe: dict[str, Any], tmp_path: Path) -> None:
-    run = Run(resolve({**recipe, "out": str(tmp_path / "run"), "method": {"name": "random"}, "train": None}))
+    run = Run(
+        resolve({**recipe, "out": str(tmp_path / "run"), "method": {"name": "random"}, "compare": {}, "train": None})
+    )
     assert train(run, say=quiet) == {}
+
+
+def test_a_folder_that_holds_something_else_is_left_alone(recipe: dict[str, Any], tmp_path: Path) -> None:
+    out = tmp_path / "notes"
+    out.mkdir()
+    (out / "notes.txt").write_text("mine")
+    with pytest.raises(RunError, match="holds something that is not a run"):
+        select(Run(resolve({**recipe, "out": str(out)})), say=quiet)
+    assert [path.name for path in out.iterdir()] == ["notes.txt"]
+
+
+def test_a_token_budget_below_the_shortest_example_fails_before_anything_runs(
+    recipe: dict[str, Any], tmp_path: Path
+) -> None:
+    run = Run(resolve({**recipe, "out": str(tmp_path / "run"), "budget": "3 tokens"}))
+    with pytest.raises(SelectionError, match="the shortest example has .* tokens. Ask for at least"):
+        select(run, say=quiet)
+    assert not run.folder.exists()
+
+
+def test_scores_of_other_test_examples_are_not_kept(recipe: dict[str, Any], tmp_path: Path) -> None:
+    lines = Path(recipe["pool"]["path"]).read_text().splitlines()
+    test = tmp_path / "test.jsonl"
+    values = {**recipe, "out": str(tmp_path / "run"), "method": {"name": "random"}, "compare": {"base": True}}
+    values |= {"evaluate": {"test": str(test)}, "merge": False, "budget": 4}
+    test.write_text("\n".join(lines[:3]))
+    first = execute(Run(resolve(values)), say=quiet)
+    test.write_text("\n".join(lines[3:9]))
+    second = execute(Run(resolve(values)), say=quiet)
+    assert [row["name"] for row in first] == ["random", "none (base model)"]
+    assert all(one["loss"] != other["loss"] for one, other in zip(first, second, strict=True))
+    assert json.loads((tmp_path / "run" / "scores.json").read_text())["test_examples"] == 6
+
+
+def test_what_is_not_done_is_said(recipe: dict[str, Any], tmp_path: Path) -> None:
+    lines: list[str] = []
+    plain = {**recipe, "method": {"name": "random"}, "compare": {}, "budget": 4}
+    execute(Run(resolve({**plain, "out": str(tmp_path / "a"), "train": None})), say=lines.append)
+    assert "nothing is trained: the recipe has no `train` section" in lines
+    assert "pool: 34 of 40 examples to choose from, 6 held out for scoring" in lines
+    pool = {**recipe["pool"], "held_out": 0}
+    execute(Run(resolve({**plain, "out": str(tmp_path / "b"), "pool": pool})), say=lines.append)
+    assert any(line.startswith("nothing is scored") for line in lines)

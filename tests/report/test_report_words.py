@@ -46,6 +46,18 @@ def test_a_fixed_alpha_is_not_called_searched():
     assert "fixed at 0.500" in words.chosen(view) and "best of" not in words.chosen(view)
 
 
+def test_an_alpha_from_a_plateau_is_not_called_the_best():
+    diagnostics = {"alpha": 0.96, "alpha_mode": "plateau"}
+    view = bare_view(method="mint", coreset={"indices": [1], "weights": [10.0], "diagnostics": diagnostics})
+    assert words.chosen(view).endswith("where the following error levels off.") and "MINT chose 1" in words.title(view)
+
+
+def test_a_shortfall_is_said_in_the_lede():
+    diagnostics = {"shortfall": "no further example lowers the objective after 1 picks"}
+    view = bare_view(method="gradmatch", coreset={"indices": [1], "weights": [10.0], "diagnostics": diagnostics})
+    assert words.chosen(view).endswith("fewer than asked for: no further example lowers the objective after 1 picks.")
+
+
 @pytest.mark.parametrize(
     ("weighting", "start", "word"),
     [

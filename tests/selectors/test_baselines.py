@@ -11,7 +11,7 @@ IDS = [f"e{number}" for number in range(50)]
 
 
 def test_the_table_of_selectors_holds_selectors_by_name() -> None:
-    assert set(SELECTORS) == {"brief", "random", "full"}
+    assert set(SELECTORS) >= {"brief", "random", "full"}
     assert all(isinstance(method(), Selector) and method.name == name for name, method in SELECTORS.items())
 
 

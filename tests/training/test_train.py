@@ -258,13 +258,17 @@ def test_killed_process_resumes_to_the_same_weights(base: Path, rows: list[Rende
 
 def test_folder_of_another_run_is_refused_with_both_sides(done: Checkpoint, base: Path, rows: list[Rendered]) -> None:
     faster = SMALL.model_copy(update={"learning_rate": 0.5})
-    with pytest.raises(TrainingError, match=r"belongs to another training run \(settings: there .*0.01.*now .*0.5"):
+    with pytest.raises(
+        TrainingError, match=r"another training run:\n  settings.learning_rate: the folder has 0.01, this run needs 0.5"
+    ):
         train(base, rows, out=done.folder, settings=faster, weights=WEIGHTS, seed=1, device="cpu")
-    with pytest.raises(TrainingError, match="seed: there 1, now 2.*Use another folder, or remove this one"):
+    with pytest.raises(
+        TrainingError, match=r"seed: the folder has 1, this run needs 2\nUse another folder, or remove this one"
+    ):
         train(base, rows, out=done.folder, settings=SMALL, weights=WEIGHTS, seed=2, device="cpu")
-    with pytest.raises(TrainingError, match="weights: there "):
+    with pytest.raises(TrainingError, match="weights: the folder has "):
         train(base, rows, out=done.folder, settings=SMALL, seed=1, device="cpu")
-    with pytest.raises(TrainingError, match="rows: there .*examples: there 10, now 9"):
+    with pytest.raises(TrainingError, match="examples: the folder has 10, this run needs 9\n  rows: the folder has "):
         train(base, rows[:-1], out=done.folder, settings=SMALL, weights=WEIGHTS[:-1], seed=1, device="cpu")
 
 

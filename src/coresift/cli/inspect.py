@@ -20,8 +20,12 @@ def describe_path(path: str) -> str:
     folder = Path(path)
     if (folder / "settings.yaml").is_file():
         return _run(folder)
+    if folder.name in ("coreset.json", "coreset.npz"):
+        folder = folder.parent
     if (folder / "coreset.json").is_file():
         return _coreset(folder)
+    if (folder / "training.json").is_file():
+        return _training(folder)
     if (folder / "manifest.json").is_file():
         return _store(folder)
     if folder.is_dir() and any(folder.glob("*/manifest.json")):
@@ -72,12 +76,21 @@ def _store(folder: Path) -> str:
     return f"feature store {folder}\n" + _lines(identity)
 
 
+def _training(folder: Path) -> str:
+    from coresift.training.checkpoints import Checkpoint
+
+    hidden = ("inputs", "loss_curve")
+    return f"training run {folder}\n" + _lines({k: v for k, v in Checkpoint(folder).summary.items() if k not in hidden})
+
+
 def _run(folder: Path) -> str:
     from coresift.report.tables import score_table
 
     parts = [f"run {folder}"]
     costs = folder / "costs.json"
-    if costs.is_file():
+    if not costs.is_file():
+        parts.append("no stage has finished yet: run the same command again to go on")
+    else:
         spent = json.loads(costs.read_text(encoding="utf-8"))
         parts.append("stages done:\n" + _lines({stage: f"{cost['seconds']:.1f} s" for stage, cost in spent.items()}))
     if (folder / "coreset.json").is_file():

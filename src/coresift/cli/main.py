@@ -54,9 +54,15 @@ def run_command(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("interrupted: run the same command again to go on from here", file=sys.stderr)
         return 130
+    except OSError as error:
+        if error.filename is None:
+            raise
+        print(f"error: {error.filename}: {error.strerror}. Check the path and its permissions.", file=sys.stderr)
+        return 2
     except Exception as error:
         if hasattr(error, "format_message") and hasattr(error, "exit_code"):  # click's own usage errors
-            print(f"error: {error.format_message()}", file=sys.stderr)
+            if error.format_message():  # empty when the help was printed instead
+                print(f"error: {error.format_message()}", file=sys.stderr)
             return 2
         raise
     return 0
@@ -79,3 +85,7 @@ def _quiet_libraries() -> None:
 def main() -> None:
     """The `coresift` command."""
     sys.exit(run_command())
+
+
+if __name__ == "__main__":
+    main()

@@ -12,7 +12,10 @@ from coresift.errors import SettingsError
 def select(
     pool: Annotated[str, typer.Argument(help="A pool (file, folder, Hub id, `world`), or a recipe (RECIPE.yaml).")],
     model: Annotated[str | None, typer.Option(help="Base model: folder, Hub id or `world`.")] = None,
-    budget: Annotated[str, typer.Option(help="A count, a fraction, '5%' or '20000 tokens'.")] = "0.05",
+    budget: Annotated[
+        list[str] | None,
+        typer.Option(help="A count, a fraction, '5%' or '20000 tokens'; may be repeated."),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder to write; new, or of the same command.")] = None,
     method: Annotated[str, typer.Option(help="Selection method.")] = "brief",
     map: Annotated[
@@ -22,7 +25,7 @@ def select(
     set: Overrides = None,
 ) -> None:
     """Choose a coreset: warm-up, gradient features, selection; no final training."""
-    if pool.endswith((".yaml", ".yml")):
+    if pool.endswith((".yaml", ".yml")) or _is_shipped(pool):
         _stage(pool, model, out, set)
         return
     if model is None or out is None:
@@ -31,7 +34,13 @@ def select(
             f"{missing} is missing. Usage: coresift select POOL --model MODEL --budget 0.05 --out DIR "
             "(or: coresift select RECIPE.yaml)."
         )
-    _one_line(_recipe(pool, model, budget, out, method, map, skip_bad_rows), set)
+    _one_line(_recipe(pool, model, budget or ["0.05"], out, method, map, skip_bad_rows), set)
+
+
+def _is_shipped(name: str) -> bool:
+    from coresift.pipeline.recipes import shipped_recipes
+
+    return name in shipped_recipes() and not Path(name).exists()
 
 
 def _stage(recipe: str, model: str | None, out: Path | None, overrides: list[str] | None) -> None:
@@ -45,7 +54,7 @@ def _stage(recipe: str, model: str | None, out: Path | None, overrides: list[str
 
 
 def _recipe(
-    pool: str, model: str, budget: str, out: Path, method: str, map: list[str] | None, skip_bad_rows: bool
+    pool: str, model: str, budgets: list[str], out: Path, method: str, map: list[str] | None, skip_bad_rows: bool
 ) -> dict[str, Any]:
     columns = dict(_pair(each) for each in map or [])
     return {
@@ -54,7 +63,7 @@ def _recipe(
         "pool": {"path": pool, "columns": columns, "skip_bad_rows": skip_bad_rows, "held_out": 0},
         "model": {"path": model},
         "method": {"name": method},
-        "budget": budget,
+        "budget": budgets if len(budgets) > 1 else budgets[0],
     }
 
 
@@ -71,5 +80,5 @@ def _one_line(values: dict[str, Any], overrides: list[str] | None) -> None:
     from coresift.pipeline.runs import Run
 
     opened = Run(resolve(values, tuple(overrides or ()), origin="command line"))
-    page = report(opened)
-    print(f"coreset: {opened.folder / 'coreset.jsonl'}\npage:    {page}")
+    report(opened)
+    print(f"coreset: {opened.folder / 'coreset.jsonl'}")

@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import nn
 
+from coresift import fingerprints
 from coresift.data.pool import Pool
 from coresift.evaluation.generation import generate
 from coresift.models.losses import pool_losses
@@ -31,6 +32,12 @@ class HeldOut:
     kinds: tuple[str, ...]
     answers: bool
     max_new_tokens: int = 64
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of everything a score depends on besides the model."""
+        rows = [[row.id, row.tokens, row.n_targets] for row in self.rows]
+        return fingerprints.of_json([self.pool.fingerprint, rows, self.kinds, self.answers, self.max_new_tokens])
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -64,7 +64,7 @@ class Preconditioner:
         if moments is None:
             raise FeatureError(
                 f"preconditioner {kind!r} needs the AdamW moments of the warm-up, and there are none. "
-                "Run the warm-up stage first or set features.preconditioner=none."
+                "Run the warm-up stage first or set method.preconditioner=none."
             )
         missing = [name for name in names if name not in moments.second]
         if len(missing) > 0:

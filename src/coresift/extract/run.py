@@ -163,6 +163,7 @@ def extract_gradients(
     *,
     executor: Executor | None = None,
     say: Callable[[str], None] | None = None,
+    account: Callable[..., None] | None = None,
 ) -> ExtractionCost:
     """Fill the arrays of `specs` in `store`, computing only the shards that are missing.
 
@@ -175,6 +176,7 @@ def extract_gradients(
         specs: What to compute; specs that share a stored array share the work.
         executor: Runs the shards; this process by default.
         say: Called with one line of text: the memory the extraction is predicted to need.
+        account: Called after every shard with its seconds, tokens and flops, so that a kill loses no costs.
 
     Raises:
         FeatureError: If a store belongs to something else, or a gradient is not finite.
@@ -196,8 +198,12 @@ def extract_gradients(
             arrays[spec].write(shard, values)
         return shard
 
+    before = began
     for shard in (executor or LocalExecutor()).map(compute, shards, label="gradients", unit="shards"):
-        cost.tokens += sum(len(rows[row].tokens) + rows[row].n_targets + 1 for row in shard)
+        tokens, now = sum(len(rows[row].tokens) + rows[row].n_targets + 1 for row in shard), time.perf_counter()
+        if account is not None:
+            account(seconds=now - before, tokens=tokens, flops=extractor.flops_per_token * tokens)
+        cost.tokens, before = cost.tokens + tokens, now
     cost.flops = extractor.flops_per_token * cost.tokens
     cost.seconds = time.perf_counter() - began
     return cost

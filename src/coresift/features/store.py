@@ -21,6 +21,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from coresift.differences import both_sides
 from coresift.errors import FeatureError
 from coresift.features.specs import FeatureSpec
 from coresift.files import write_json, write_whole
@@ -54,8 +55,12 @@ class FeatureArray:
 
     def _adopt(self, manifest: Mapping[str, Any]) -> None:
         found = manifest["identity"]
-        if found != self.identity:
-            raise FeatureError(_both_sides(self.folder, found, self.identity))
+        differences = both_sides(found, self.identity, holder="the store")
+        if differences:
+            raise FeatureError(
+                f"{self.folder} holds features of something else:\n{differences}\n"
+                "Use another run folder (another name or --out), or delete this one."
+            )
         self._sums = dict(manifest["shards"])
 
     @property
@@ -160,19 +165,6 @@ class FeatureStore:
 def _checksum(path: Path) -> str:
     with path.open("rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
-
-
-def _both_sides(folder: Path, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
-    lines = [
-        f"  {key}: the store has {found.get(key)!r}, this run needs {wanted.get(key)!r}"
-        for key in sorted({*found, *wanted})
-        if found.get(key) != wanted.get(key)
-    ]
-    return (
-        f"{folder} holds features of something else:\n"
-        + "\n".join(lines)
-        + "\nUse another run name (--set name=...) or delete the folder."
-    )
 
 
 def _some(ids: Sequence[str], limit: int = 5) -> str:

@@ -1,18 +1,24 @@
 """A recipe: everything one run depends on, checked before anything is done."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema, model_validator
+from pydantic import BeforeValidator, Field, PlainSerializer, ValidationError, WithJsonSchema, model_validator
 
 from coresift.budget import Budget
 from coresift.errors import SettingsError
+from coresift.pipeline.faults import in_words
 from coresift.select import Selector
 from coresift.selectors import SELECTORS
 from coresift.settings import Settings
 from coresift.training.settings import TrainSettings
 
-Share = Annotated[int | float, Field(ge=0)]
+Share = Annotated[int, Field(ge=0, strict=True)] | Annotated[float, Field(ge=0, lt=1)]
 """A count (integer) or a fraction (float below 1) of the pool."""
+
+
+def _partial(settings: type[Settings]) -> dict[str, Any]:
+    """The schema of some of a section's settings: their names; the values are checked once they are merged."""
+    return {"type": "object", "properties": dict.fromkeys(settings.model_fields, {}), "additionalProperties": False}
 
 
 class PoolSettings(Settings):
@@ -31,7 +37,7 @@ class ModelSettings(Settings):
     """The base model."""
 
     path: str = Field(description="Local folder, Hub id, or `world`.")
-    dtype: str = Field("auto", description="float32, bfloat16, float16, or auto (as stored).")
+    dtype: Literal["auto", "float32", "bfloat16", "float16", "float64"] = Field("auto", description="auto: as stored.")
     device: str = Field("auto", description="cpu, cuda, or auto (cuda where there is one).")
 
 
@@ -39,16 +45,9 @@ class WarmupSettings(Settings):
     """Training on a random part of the pool, always LoRA: the gradient features live on its adapter."""
 
     fraction: float = Field(0.05, gt=0, le=1)
-    train: TrainSettings | None = Field(None, description="Default: as `train`, one epoch, LoRA, unweighted.")
-
-    @model_validator(mode="after")
-    def _always_lora(self) -> "WarmupSettings":
-        if self.train is not None and self.train.tuning != "lora":
-            raise SettingsError(
-                f"warmup.train.tuning is {self.train.tuning!r}: the warm-up is always LoRA, since features are taken "
-                "on its adapter. Leave it out or set it to lora."
-            )
-        return self
+    train: Annotated[dict[str, Any], WithJsonSchema(_partial(TrainSettings))] = Field(
+        {}, description="What differs from `train`, one epoch, LoRA, unweighted."
+    )
 
 
 class ExtractSettings(Settings):
@@ -83,7 +82,10 @@ def _parse_method(value: Any) -> Any:
     name = settings.pop("name", None)
     if name not in SELECTORS:
         raise SettingsError(f"method.name is {name!r}. Known methods: {', '.join(sorted(SELECTORS))}.")
-    return SELECTORS[name](**settings)
+    try:
+        return SELECTORS[name](**settings)
+    except ValidationError as error:
+        raise SettingsError(in_words(error, SELECTORS[name], "method.", owner=name)) from None
 
 
 def _dump_method(method: Any) -> dict[str, Any]:
@@ -132,8 +134,32 @@ class Recipe(Settings):
 
     @model_validator(mode="after")
     def _understood_budgets(self) -> "Recipe":
+        if len(self.budgets) == 0:
+            raise SettingsError("budget is an empty list. Give at least one count, fraction or number of tokens.")
         for budget in self.budgets:
             Budget.parse(budget)
+        return self
+
+    @model_validator(mode="after")
+    def _warm_up_on_adapters(self) -> "Recipe":
+        try:
+            tuning = self.warmup_train.tuning
+        except ValidationError as error:
+            raise SettingsError(in_words(error, TrainSettings, "warmup.train.")) from None
+        if tuning != "lora":
+            raise SettingsError(
+                f"warmup.train.tuning is {tuning!r}: the warm-up is always LoRA, since features are taken on its "
+                "adapter. Leave it out or set it to lora."
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _comparisons_of_something_else(self) -> "Recipe":
+        name = self.selector.name
+        if (name == "random" and self.compare.random > 0) or (name == "full" and self.compare.full):
+            raise SettingsError(
+                f"compare.{name} is set, but method.name is {name!r}: both would be the same thing. Leave one out."
+            )
         return self
 
     @property
@@ -148,8 +174,8 @@ class Recipe(Settings):
 
     @property
     def warmup_train(self) -> TrainSettings:
-        """How the warm-up trains."""
-        if self.warmup.train is not None:
-            return self.warmup.train
-        base = self.train or TrainSettings()
-        return base.model_copy(update={"tuning": "lora", "epochs": 1.0, "weighting": "none"})
+        """How the warm-up trains: as the final run, but LoRA, one epoch, unweighted, then `warmup.train`."""
+        base = (self.train or TrainSettings()).model_dump() | {"tuning": "lora", "epochs": 1.0, "weighting": "none"}
+        changes = self.warmup.train
+        lora = {**base["lora"], **changes.get("lora", {})}
+        return TrainSettings(**{**base, **changes, "lora": lora})

@@ -7,14 +7,15 @@ from pathlib import Path
 import numpy as np
 
 from coresift import fingerprints, world
+from coresift.budget import Budget
 from coresift.data.pool import Pool
 from coresift.data.readers import read_pool
+from coresift.data.splits import random_positions
 from coresift.errors import DataError
 from coresift.evaluation.scores import HeldOut
 from coresift.models.load import load_tokenizer, max_positions
 from coresift.models.render import Rendered, RenderedPool, Renderer, render_pool
 from coresift.pipeline.config import Recipe
-from coresift.seeds import generator
 
 WORLD = "world"
 """Accepted wherever a pool or a model is named: the embedded one."""
@@ -83,12 +84,12 @@ class Inputs:
         fits = np.array(self.rendered.fits)
         if self.recipe.evaluate.test is not None or share == 0:
             return fits[:0]
-        size = int(share) if isinstance(share, int) else int(np.floor(share * len(fits) + 0.5))
+        size = share if isinstance(share, int) else Budget.parse(share).count(len(fits))
         if size >= len(fits):
             raise DataError(
                 f"pool.held_out={share} leaves nothing to choose from: {len(fits)} examples fit. Ask for less."
             )
-        return np.sort(generator(self.recipe.seed, "held-out").permutation(fits)[:size])
+        return np.sort(fits[list(random_positions(len(fits), size, seed=self.recipe.seed, name="held-out"))])
 
     @cached_property
     def candidates(self) -> np.ndarray:

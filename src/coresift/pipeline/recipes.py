@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from coresift.errors import SettingsError
 from coresift.pipeline.config import Recipe
+from coresift.pipeline.faults import in_words
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,10 @@ def find_recipe(source: str | Path) -> Path:
     name = str(source).removesuffix(".yaml")
     if name in shipped:
         return shipped[name]
-    raise SettingsError(f"{source}: no such recipe file. Give a YAML file or one of: {', '.join(sorted(shipped))}.")
+    close = difflib.get_close_matches(name, shipped, n=1)
+    hint = f" Did you mean {close[0]!r}?" if close else ""
+    known = ", ".join(sorted(shipped))
+    raise SettingsError(f"{source}: no such recipe file.{hint} Give a YAML file or one of: {known}.")
 
 
 def shipped_recipes() -> dict[str, Path]:
@@ -82,38 +86,15 @@ def check(values: Mapping[str, Any]) -> Recipe:
     try:
         return Recipe(**values)
     except ValidationError as error:
-        raise SettingsError(_in_words(error)) from None
-
-
-def _in_words(error: ValidationError) -> str:
-    faults = []
-    for fault in error.errors()[:5]:
-        place = ".".join(str(part) for part in fault["loc"])
-        if fault["type"] == "extra_forbidden":
-            faults.append(f"{place}: no such setting.{_nearest(place)}")
-        elif fault["type"] == "missing":
-            faults.append(f"{place}: missing. Add it to the recipe or pass --set {place}=VALUE.")
-        else:
-            faults.append(f"{place}: {fault['msg']}, got {fault['input']!r}.")
-    return "\n".join(faults) + "\nRun `coresift schema` for every setting and its rule."
-
-
-def _nearest(place: str) -> str:
-    close = difflib.get_close_matches(place.rsplit(".", 1)[-1], _all_names(Recipe), n=1)
-    return f" Did you mean {close[0]!r}?" if close else ""
-
-
-def _all_names(model: type[BaseModel]) -> set[str]:
-    schema = model.model_json_schema()
-    parts = [schema, *schema.get("$defs", {}).values()]
-    parts += schema["properties"].get("method", {}).get("anyOf", [])
-    return {name for part in parts for name in part.get("properties", {})}
+        raise SettingsError(in_words(error, Recipe)) from None
 
 
 def _parse_override(text: str) -> tuple[str, Any]:
     key, equals, value = text.partition("=")
     if equals == "" or key.strip() == "":
         raise SettingsError(f"--set {text}: not of the form key=value. Example: --set pool.path=my.jsonl")
+    if value.strip() == "":
+        return key.strip(), ""
     try:
         return key.strip(), yaml.safe_load(value)
     except yaml.YAMLError:

@@ -1,7 +1,6 @@
 """A run folder: one set of settings, the files of every stage, and what each stage cost."""
 
 import json
-from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,9 @@ import yaml
 
 from coresift import files
 from coresift.budget import Budget
-from coresift.errors import RunError
+from coresift.differences import both_sides
+from coresift.errors import RunError, SelectionError
+from coresift.models.load import resolve_device
 from coresift.pipeline.config import Recipe
 from coresift.pipeline.inputs import Inputs
 from coresift.pipeline.recipes import Resolved, load_recipe
@@ -45,29 +46,40 @@ class Run:
     def _refuse_other_settings(self) -> None:
         if not self.settings_file.exists() or len(self.costs) == 0:
             return  # no stage has finished here: there is nothing that other settings could be mixed with
-        found = _flat(yaml.safe_load(self.settings_file.read_text(encoding="utf-8")))
-        wanted = _flat(self.recipe.model_dump(mode="json"))
-        lines = [
-            f"  {key}: the folder has {found.get(key)!r}, this run needs {wanted.get(key)!r}"
-            for key in sorted({*found, *wanted})
-            if found.get(key) != wanted.get(key)
-        ]
-        if lines:
+        found = yaml.safe_load(self.settings_file.read_text(encoding="utf-8"))
+        differences = both_sides(found, self.recipe.model_dump(mode="json"), holder="the folder")
+        if differences:
             raise RunError(
-                f"{self.folder} was made with other settings:\n"
-                + "\n".join(lines)
-                + "\nUse another name (--set name=NAME), the same settings, or delete the folder."
+                f"{self.folder} was made with other settings:\n{differences}\n"
+                "Use another run folder (another name or --out), the same settings, or delete the folder."
             )
 
     def begin(self) -> None:
         """Check the inputs against the settings, then record the settings: the first thing a run writes."""
+        self._refuse_foreign_folder()
+        resolve_device(self.recipe.model.device)
         self.inputs.refuse_longer_than_model()
-        for budget in map(Budget.parse, self.recipe.budgets):
-            if budget.kind != "tokens":
-                budget.count(len(self.inputs.candidates))  # raises before hours of work, not after them
+        self._refuse_impossible_budgets()
         text = self.resolved.to_yaml()
         if not self.settings_file.exists() or self.settings_file.read_text(encoding="utf-8") != text:
             files.write_text(self.settings_file, text)
+
+    def _refuse_foreign_folder(self) -> None:
+        if self.folder.is_dir() and any(self.folder.iterdir()) and not self.settings_file.exists():
+            raise RunError(
+                f"{self.folder} holds something that is not a run. Name a new folder, or one of the same command."
+            )
+
+    def _refuse_impossible_budgets(self) -> None:
+        """Raise before hours of work, not after them."""
+        shortest = min(len(row.tokens) for row in self.inputs.rows)
+        for budget in map(Budget.parse, self.recipe.budgets):
+            if budget.kind != "tokens":
+                budget.count(len(self.inputs.candidates))
+            elif budget.amount < shortest:
+                raise SelectionError(
+                    f"budget {budget}: the shortest example has {shortest} tokens. Ask for at least {shortest} tokens."
+                )
 
     def record(self, stage: str, *, seconds: float, tokens: int | None = None, flops: float | None = None) -> None:
         """Add to the cost of a stage: wall-clock seconds, tokens through the model, floating-point operations."""
@@ -98,13 +110,3 @@ def read_json(path: Path, default: Any) -> Any:
 
 def _sum(before: float | None, more: float | None) -> float | None:
     return before if more is None else more + (before or 0)
-
-
-def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        if isinstance(value, Mapping) and len(value) > 0:
-            flat.update(_flat(value, f"{prefix}{key}."))
-        else:
-            flat[f"{prefix}{key}"] = value
-    return flat

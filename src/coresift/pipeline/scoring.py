@@ -23,7 +23,10 @@ def evaluate(run: Run, *, say: Say = print) -> list[dict[str, Any]]:
         The rows of the score table, as in scores.json; empty when nothing was trained or held out.
     """
     trained = train(run, say=say)
-    if len(trained) == 0 or run.inputs.held_out is None:
+    if len(trained) == 0:
+        return []
+    if run.inputs.held_out is None:
+        say("nothing is scored: pool.held_out is 0 and evaluate.test names no test examples")
         return []
     singles = {name: _score_one(run, name, checkpoint, say) for name, checkpoint in trained.items()}
     groups: dict[str, list[str]] = {}
@@ -41,17 +44,19 @@ def evaluate(run: Run, *, say: Say = print) -> list[dict[str, Any]]:
 
 def _score_one(run: Run, name: str, checkpoint: Checkpoint | None, say: Say) -> dict[str, Any]:
     path = _scores_file(run, name)
-    known = read_json(path, None)
-    if known is not None:
-        return known
     held_out = run.inputs.held_out
     assert held_out is not None, "callers check that something is held out"
+    depends = {"test": held_out.fingerprint, "model": "base" if checkpoint is None else checkpoint.fingerprint}
+    known = read_json(path, {})
+    if known.get("depends") == depends:
+        return known
     began = time.perf_counter()
     where = {"dtype": run.recipe.model.dtype, "device": run.recipe.model.device}
     base = run.inputs.base
     model = load_model(base, **where) if checkpoint is None else load_trained(base, checkpoint, **where)
     scores = score(model, held_out, run.inputs.renderer, batch_tokens=run.recipe.evaluate.batch_tokens).to_json()
     run.record("evaluation", seconds=time.perf_counter() - began)
+    scores["depends"] = depends
     files.write_json(path, scores)
     exact = "" if scores["accuracy"] is None else f", exact answers {scores['accuracy']['all']:.3f}"
     say(f"scores of {name}: held-out loss {scores['loss']['response']:.4f}{exact}")

@@ -5,12 +5,15 @@ warmup ─▶ extract ─▶ select ─▶ train ─▶ evaluate ─▶ report
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from coresift import files
+from coresift.budget import Budget
 from coresift.coreset import Coreset
+from coresift.data.splits import random_positions
 from coresift.data.writers import write_coreset, write_skipped
 from coresift.errors import RunError
 from coresift.extract.run import GradientExtractor, extract_gradients
@@ -19,7 +22,7 @@ from coresift.features.store import FeatureStore
 from coresift.models.load import load_model, model_fingerprint
 from coresift.models.lora import load_adapter, merge_adapter
 from coresift.pipeline.runs import Run
-from coresift.seeds import derive, generator
+from coresift.seeds import derive
 from coresift.select import select as choose
 from coresift.selectors import Full, Random
 from coresift.training.checkpoints import Checkpoint
@@ -35,8 +38,8 @@ def warmup(run: Run, *, say: Say = print) -> Checkpoint | None:
         return None
     inputs, settings = run.inputs, run.recipe.warmup
     n = len(inputs.rows)
-    size = max(1, int(np.floor(settings.fraction * n + 0.5)))
-    chosen = np.sort(generator(run.recipe.seed, "warm-up").permutation(n)[:size])
+    size = Budget.parse(settings.fraction).count(n)
+    chosen = sorted(random_positions(n, size, seed=run.recipe.seed, name="warm-up"))
     run.begin()
     done = (run.folder / "warmup" / "training.json").exists()
     checkpoint = fine_tune(
@@ -72,8 +75,9 @@ def extract(run: Run, *, say: Say = print) -> FeatureStore | None:
         moments=checkpoint.moments() if any(spec.preconditioner != "none" for spec in specs) else None,
         batch_tokens=run.recipe.extract.batch_tokens,
     )
-    cost = extract_gradients(extractor, run.inputs.rows, store, specs, say=say)
-    run.record("gradients", seconds=cost.seconds, tokens=cost.tokens, flops=cost.flops)
+    cost = extract_gradients(
+        extractor, run.inputs.rows, store, specs, say=say, account=partial(run.record, "gradients")
+    )
     say(f"gradients: {store.n} examples, {len(specs)} losses, {cost.seconds:.0f} s")
     return store
 
@@ -84,7 +88,7 @@ def gradient_specs(run: Run) -> list[GradientSpec]:
 
 
 def feature_store(run: Run) -> FeatureStore | None:
-    """The features a finished extraction left, or None when the method needs none."""
+    """The features of this run under its warm-up adapter, computed or not; None when the method needs none."""
     checkpoint = warmup(run)
     return None if checkpoint is None else _store(run, checkpoint)
 
@@ -105,8 +109,9 @@ def select(run: Run, *, say: Say = print) -> Coreset:
     """Choose the coreset (several when the recipe lists budgets) and write it in every form."""
     if (run.folder / "coreset.jsonl").exists():
         return _same_pool(run, Coreset.load(run.folder))
-    store = extract(run, say=say)
     run.begin()
+    say(_inputs_in_words(run))
+    store = extract(run, say=say)
     coresets = choose(
         run.recipe.selector,
         store,
@@ -114,7 +119,7 @@ def select(run: Run, *, say: Say = print) -> Coreset:
         ids=[run.inputs.pool[int(position)].id for position in run.inputs.candidates],
         tokens=np.array([len(row.tokens) for row in run.inputs.rows]),
         seed=derive(run.recipe.seed, "selection"),
-        provenance={"fingerprints": run.inputs.fingerprints},
+        provenance={"fingerprints": run.inputs.fingerprints, "seed": run.recipe.seed},
     )
     placed = sorted((_in_pool(run, coreset) for coreset in coresets), key=len)
     for coreset in placed[:-1]:
@@ -126,7 +131,22 @@ def select(run: Run, *, say: Say = print) -> Coreset:
     run.record("selection", seconds=seconds, flops=float(products))
     name, n = run.recipe.selector.name, len(run.inputs.rows)
     say(f"selection: {len(placed[-1])} of {n} examples by {name}, {seconds:.1f} s")
+    if placed[-1].diagnostics.get("shortfall"):
+        say(f"fewer than asked for: {placed[-1].diagnostics['shortfall']}")
     return placed[-1]
+
+
+def _inputs_in_words(run: Run) -> str:
+    pool, inputs = run.inputs.pool, run.inputs
+    left_out = {
+        f"longer than pool.max_tokens={run.recipe.pool.max_tokens}": len(inputs.rendered.excluded),
+        "held out for scoring": len(inputs.held_out_positions),
+        "bad rows skipped": len(pool.skipped),
+    }
+    parts = [f"{count} {reason}" for reason, count in left_out.items() if count > 0]
+    duplicates = sum(len(group) - 1 for group in pool.duplicates)
+    parts += [f"{duplicates} exact duplicates among them"] if duplicates > 0 else []
+    return ", ".join([f"pool: {len(inputs.candidates)} of {len(pool)} examples to choose from", *parts])
 
 
 def _in_pool(run: Run, coreset: Coreset) -> Coreset:
@@ -171,6 +191,7 @@ def train(run: Run, *, say: Say = print) -> dict[str, Checkpoint]:
     """
     coreset = select(run, say=say)
     if run.recipe.train is None:
+        say("nothing is trained: the recipe has no `train` section")
         return {}
     final = _train_on(run, coreset, run.folder / "final", "final training", say)
     if run.recipe.merge and final.adapter is not None and not (final.folder / "merged").exists():

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from coresift.report.pareto import pareto_front
+from coresift.report.plateau import plateau_figure
 from coresift.report.scatter import drawn_positions, spaces_of
 from coresift.report.sections import chosen_trial, response_lengths, source_mix, weight_facts
 from coresift.report.tables import ACCURACY, LOSS, spread_of, value_of
@@ -233,6 +234,7 @@ FIGURES: dict[str, Callable[[RunView, Theme], "Figure | None"]] = {
     "scores": scores_figure,
     "alpha_search": alpha_figure,
     "pareto": pareto_figure,
+    "plateau": plateau_figure,
     "spaces": spaces_figure,
     "sources": sources_figure,
     "lengths": lengths_figure,
@@ -259,6 +261,7 @@ def alt_texts(view: RunView) -> dict[str, str]:
         "scores": "Dot chart of the scores in the table above, with error bars over seeds.",
         "alpha_search": f"Line charts of the covering errors at the {trials} values of alpha tried.",
         "pareto": f"Scatter of following error against knowledge error for {trials} trials, the chosen one ringed.",
+        "plateau": f"Following error at {trials} values of alpha, and its change from one to the next against sigma.",
         "spaces": f"Scatter charts of the pool's gradients with {picks} picks marked.",
         "sources": "Dot chart of each source's share in the pool, by count and by weight; figures in the table.",
         "lengths": "Histograms of response length for the pool, the picks and the weighted picks.",

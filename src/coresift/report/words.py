@@ -9,7 +9,16 @@ from coresift.report.tables import spread_of, value_of
 from coresift.report.units import count, is_number, number, percent_up
 from coresift.report.view import RunView
 
-METHOD_NAMES = {"brief": "BRIEF", "random": "Random selection", "full": "The full pool"}
+METHOD_NAMES = {
+    "brief": "BRIEF",
+    "mint": "MINT",
+    "craig": "CRAIG",
+    "gradmatch": "GRAD-MATCH",
+    "tagcos": "TAGCOS",
+    "kcenter": "k-center",
+    "random": "Random selection",
+    "full": "The full pool",
+}
 
 
 def method_name(method: str) -> str:
@@ -39,7 +48,9 @@ def chosen(view: RunView) -> str:
         sentence = f"{start}{picks} of the pool's {whole} examples{limits and limits + ','} were chosen at random"
     else:
         sentence = f"{start}{method_name(view.method)} chose {picks} of the pool's {whole} examples{limits}"
-    return sentence[0].upper() + sentence[1:] + _alpha(view) + "."
+    short = view.diagnostics.get("shortfall")
+    fewer = f" That is fewer than asked for: {short}." if short else ""
+    return sentence[0].upper() + sentence[1:] + _alpha(view) + "." + fewer
 
 
 def budget_words(budget: str) -> str:
@@ -59,6 +70,8 @@ def _alpha(view: RunView) -> str:
         return ""
     if view.diagnostics.get("alpha_mode") == "fixed":
         return f", with α fixed at {number(alpha, digits=3)}"
+    if view.diagnostics.get("alpha_mode") == "plateau":
+        return f", with α\u00a0=\u00a0{number(alpha, digits=3)}, where the following error levels off"
     tried = f", the best of {len(view.trials)} values tried" if len(view.trials) > 1 else ""
     return f", with α\u00a0=\u00a0{number(alpha, digits=3)}{tried}"
 

@@ -8,7 +8,6 @@ the last layer's; epsilon is relative to the summed length of the gradients.
 
 from typing import Any, ClassVar
 
-import torch
 from pydantic import Field
 from torch import Tensor
 
@@ -16,7 +15,7 @@ from coresift.features.settings import OneGradient
 from coresift.select import Problem, Selection
 from coresift.submodular.certificate import certify
 from coresift.submodular.distances import Distances, pairwise
-from coresift.submodular.greedy import Cover, assign, cover
+from coresift.submodular.greedy import Assignment, Cover, assign, cover
 from coresift.submodular.quality import assigned_sum, gradient_error, nearest_sum
 from coresift.submodular.rows import blocks
 
@@ -34,7 +33,8 @@ class Craig(OneGradient):
 
     def select(self, problem: Problem, size: int) -> Selection:
         """Pick `size` examples, or fewer when `epsilon` is met earlier; prefixes are answers."""
-        rows, stored = problem[self.gradient], problem[self.gradient.stored]
+        rows = problem[self.gradient]
+        stored = rows if self.gradient == self.gradient.stored else problem[self.gradient.stored]
         space = pairwise(rows, name=self.loss, label=f"{self.loss} distances")
         covered = cover(space, size)
         stop = self._stop(rows, space, covered)
@@ -48,7 +48,7 @@ class Craig(OneGradient):
                 indices=picks.cpu().numpy(),
                 weights=owners.counts.cpu().numpy(),
                 nested=True,
-                diagnostics={**facts, **_measures(space, stored, picks)},
+                diagnostics={**facts, **_measures(space, stored, picks, owners)},
                 prefixes=prefixes,
                 shortfall=_reason(stop) if part < size and part == len(order) else "",
             )
@@ -60,22 +60,21 @@ class Craig(OneGradient):
         if self.epsilon is None:
             return {}
         limit = self.epsilon * sum(float(block.double().norm(dim=1).sum()) for _, block in blocks(rows))
-        # A gain lowers the error by itself, and all are whole numbers of one step: the sums are exact.
-        errors = nearest_sum(space, covered.order[:1]) - covered.gains.clone().index_fill_(
-            0, torch.tensor([0]), 0.0
-        ).cumsum(0)
-        met = (errors <= limit).nonzero().flatten()
+        # A gain lowers the error by itself, and both are whole numbers of one step: the differences are exact.
+        first = nearest_sum(space, covered.order[:1]) + covered.gains[0]
+        met = (first - covered.gains.cumsum(0) <= limit).nonzero().flatten()
         picks = int(met[0]) + 1 if len(met) > 0 else len(covered.order)
         return {"epsilon": self.epsilon, "limit": limit, "met": len(met) > 0, "picks": picks}
 
 
 def _reason(stop: dict[str, Any]) -> str:
-    return f"{stop['picks']} picks bring the covering error down to epsilon {stop['epsilon']:g} (limit {stop['limit']:g})"
+    return (
+        f"{stop['picks']} picks bring the covering error down to epsilon {stop['epsilon']:g} (limit {stop['limit']:g})"
+    )
 
 
-def _measures(space: Distances, stored: Tensor, picks: Tensor) -> dict[str, Any]:
+def _measures(space: Distances, stored: Tensor, picks: Tensor, owners: Assignment) -> dict[str, Any]:
     """Covering error, error in the sum of the gradients as extracted, and how good the picks provably are."""
-    owners = assign(space, picks)
     weights = owners.counts.double()
     proof = certify(space, picks)
     return {

@@ -7,7 +7,8 @@ The error of a subset S is sum_i min_{j in S} d_ij (k-median on the pool's own p
 is a lower bound: it is the Lagrangian dual of the k-median problem when "every point is served" is relaxed
 (Cornuejols, Fisher and Nemhauser, 1977). With u = the reach after t greedy picks it says: the error now, less the k
 largest gains left. The best prefix t is the start of a subgradient ascent that tightens the bound. All u are rounded to
-whole numbers, so every bound is exact for the distances as held.
+whole numbers, so every bound is exact for the distances as held. The ascent keeps u within the reach after the first
+few picks, so it only ever looks at the pairs that are closer than that: one list of them is made, once.
 """
 
 import math
@@ -16,19 +17,25 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from coresift.submodular.distances import Distances, Metric
-from coresift.submodular.greedy import gains, height, nearest
+from coresift.submodular.balls import Balls, pairs_within
+from coresift.submodular.distances import Metric
+from coresift.submodular.greedy import nearest
+from coresift.submodular.threads import one_thread
 
-WORK = 4e10
-"""Distances that the ascent may look at."""
-ITERATIONS = 30, 200
-"""Fewest and most steps of the ascent."""
-KEPT = 1 << 26
-"""Largest number of distances that is put together for the ascent."""
-PATIENCE = 5
+ITERATIONS = 400
+"""Steps of the ascent; on synthetic pools the bound has come to rest after 200 to 400."""
+PAIRS = 1.5e7
+"""Number of pairs that every step may look at."""
+LADDER = 40
+"""About how many prefixes are tried as the start, beyond the first LADDER."""
+PATIENCE = 10
 """Steps without a better bound before the ascent goes back to the best place with half the step length."""
-MEMORY = 0.7
+MEMORY = 0.8
 """Share of the last direction in the next one: plain subgradients zigzag."""
+AIM = 0.3
+"""The bound that a step aims for: this part of the way from the best bound to the error."""
+SHORTEST = 1e-4
+"""Step length at which the ascent has come to rest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,84 +56,82 @@ class Certificate:
         return 0.0 if self.error == 0.0 else 1.0 - self.lower_bound / self.error
 
 
-def certify(metric: Metric, order: Tensor, *, iterations: int | None = None) -> Certificate:
+@one_thread()
+def certify(metric: Metric, order: Tensor, *, iterations: int = ITERATIONS) -> Certificate:
     """Bound how much better than `order` (picks in greedy order) any subset of that size can be.
 
     Args:
         metric: Distances.
         order: The picks.
-        iterations: Steps of the ascent; by default as many as the size of the pool allows, 30 to 200.
+        iterations: Most steps of the ascent.
     """
-    size = len(order)
-    if metric.n**2 <= KEPT:  # read some hundred times: small enough to be put together once
-        metric = Distances(metric.rows(slice(0, metric.n)), metric.step)
-    if iterations is None:
-        iterations = int(min(max(WORK / metric.n**2, ITERATIONS[0]), ITERATIONS[1]))
     error = float(nearest(metric, order).sum(dtype=torch.float64))
     if error == 0.0:
         return Certificate(0.0, 0.0)
-    start, reach = best_prefix(metric, order)
-    bound = max(0.0, start, _ascend(metric, reach, size, error, iterations))
+    radius, first = _radius(metric, order)
+    balls = Balls.of(metric, radius)
+    start, reach = _best_prefix(balls, radius, order, first)
+    bound = max(0.0, start, _ascend(balls, radius, reach, len(order), error, iterations))
     return Certificate(error * metric.step, min(bound, error) * metric.step)
 
 
 def best_prefix(metric: Metric, order: Tensor) -> tuple[float, Tensor]:
-    """The best bound LB(reach) over all prefixes of the picks, in whole numbers, and the reach it was seen at.
+    """The best bound LB(reach) over the prefixes of the picks, in whole numbers, and the reach it was seen at.
 
-    Gains of all points are carried from pick to pick: only the points that came closer change them, so all prefixes
-    together cost about as much as a few passes over the distances.
+    All prefixes up to LADDER picks are tried, and about LADDER more in equal ratios.
     """
+    radius, first = _radius(metric, order)
+    return _best_prefix(Balls.of(metric, radius), radius, order, first)
+
+
+def _radius(metric: Metric, order: Tensor) -> tuple[Tensor, int]:
+    """The reach after as few picks as leave no more pairs than every step may look at, and that number of picks."""
+    first = 1
+    while True:
+        radius = nearest(metric, order[:first])
+        if 2 * first > len(order) or pairs_within(metric, radius) <= PAIRS:
+            return radius, first
+        first *= 2
+
+
+def _best_prefix(balls: Balls, radius: Tensor, order: Tensor, first: int) -> tuple[float, Tensor]:
     size = len(order)
-    reach = nearest(metric, order[:1])
-    left = gains(metric, reach)
-    best, place = _bound(reach, left, size), reach
-    for pick in order[1:]:
-        row = metric.rows(pick[None])[0]
-        closer = (row < reach).nonzero().flatten()
-        now = torch.minimum(reach, row)
-        for part in closer.split(height(metric)):
-            distances = metric.rows(part)
-            lost = (reach[part, None] - distances).clamp_(min=0.0) - (now[part, None] - distances).clamp_(min=0.0)
-            left -= lost.sum(dim=0, dtype=torch.float64)
-        reach = now
-        value = _bound(reach, left, size)
-        if value > best:
-            best, place = value, reach
+    ratio = (size / min(LADDER, size)) ** (1.0 / LADDER)
+    steps = {round(min(LADDER, size) * ratio**step) for step in range(LADDER + 1)}
+    tried = {first, *range(first, min(LADDER, size) + 1), *steps}
+    best, place, reach = -math.inf, radius, radius
+    for count, pick in enumerate(order.tolist(), start=1):
+        reach = balls.lower(reach, pick)
+        if count in tried and count >= first:
+            value = _bound(reach, balls.gains(reach), size)[0]
+            if value > best:
+                best, place = value, reach
     return best, place
 
 
-def _bound(u: Tensor, left: Tensor, size: int) -> float:
-    return float(u.sum(dtype=torch.float64) - left.topk(size).values.sum())
+def _bound(u: Tensor, left: Tensor, size: int) -> tuple[float, Tensor]:
+    """LB(u) and the candidates with the largest gains."""
+    top = left.topk(size)
+    return float(u.sum(dtype=torch.float64) - top.values.sum()), top.indices
 
 
-def _ascend(metric: Metric, u: Tensor, size: int, error: float, iterations: int) -> float:
-    """Deflected subgradient ascent with Polyak steps towards `error`; returns the best bound seen."""
-    cap = min(2.0 / torch.finfo(metric.dtype).eps, 2.0**53 / metric.n)  # beyond it whole numbers would be rounded
+def _ascend(balls: Balls, radius: Tensor, u: Tensor, size: int, error: float, iterations: int) -> float:
+    """Deflected subgradient ascent with Polyak steps; returns the best bound seen."""
     best, place, length, waited = -math.inf, u, 1.0, 0
     direction: Tensor | None = None
     for _ in range(iterations):
-        left = gains(metric, u)
-        leaders = left.topk(size).indices
-        value = float(u.sum(dtype=torch.float64) - left[leaders].sum())
+        value, leaders = _bound(u, balls.gains(u), size)
         waited = 0 if value > best else waited + 1
         if value > best:
             best, place = value, u
         if waited == PATIENCE:
             u, length, waited, direction = place, length / 2.0, 0, None
             continue
-        slope = 1.0 - _served(metric, u, leaders)
+        slope = 1.0 - balls.served(u, leaders)
         direction = slope if direction is None else MEMORY * direction + (1.0 - MEMORY) * slope
         steepness = float(direction.square().sum())
-        if steepness == 0.0 or best >= error:
-            break  # every point is served once: a subset reaches the bound
-        stride = length * (error - value) / steepness
-        u = (u + stride * direction).round_().clamp_(0.0, cap).to(metric.dtype)
+        if steepness == 0.0 or best >= error or length < SHORTEST:
+            break  # no slope: every point is served once, a subset reaches the bound
+        stride = length * (best + AIM * (error - best) - value) / steepness
+        u = torch.minimum((u + stride * direction).round_().clamp_(min=0.0).to(radius.dtype), radius)
     return best
-
-
-def _served(metric: Metric, u: Tensor, picks: Tensor) -> Tensor:
-    """How many of the picks each point would count as closer than its u."""
-    times = torch.zeros(metric.n, dtype=torch.float64, device=metric.device)
-    for part in picks.split(height(metric)):
-        times += (metric.rows(part) < u).sum(dim=0)
-    return times

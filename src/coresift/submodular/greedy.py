@@ -15,12 +15,26 @@ import torch
 from torch import Tensor
 
 from coresift.errors import SelectionError
-from coresift.submodular.distances import Metric, Which
+from coresift.submodular.balls import Balls, pairs_within, passes
+from coresift.submodular.distances import SLACK, Metric, Which, rough
+from coresift.submodular.first import first_pick
+from coresift.submodular.queue import Queue
+from coresift.submodular.threads import one_thread
 
-BLOCK = {"cpu": 1 << 18, "cuda": 1 << 26}
+BLOCK = {"cpu": 1 << 16, "cuda": 1 << 26}
 """Distances looked at together: on a CPU, about what its cache holds."""
-WIDTH = 16, 256
-"""Candidates looked at again together: at first, and at most."""
+LISTS = 8, 16, 32, 64, 128, 256, 512
+"""Numbers of picks after which a cover may go over to lists."""
+ROUGH = 2048
+"""Pools up to this size are looked at exactly and in whole rows throughout: nothing else would be faster."""
+FEW = 32
+"""With fewer picks left, making lists does not pay."""
+SPARSE = 0.03
+"""Share of all pairs that lists may hold."""
+PAIRS = 1.5e8
+"""Number of pairs that lists may hold: 8 bytes each."""
+SUMMED = 2.0**-14
+"""More than the relative error of a float32 sum of terms that are not negative, as torch takes it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,6 +60,7 @@ class Cover:
     gains: Tensor
 
 
+@one_thread()
 def cover(metric: Metric, size: int) -> Cover:
     """Pick `size` points greedily.
 
@@ -54,23 +69,50 @@ def cover(metric: Metric, size: int) -> Cover:
     """
     if not 1 <= size <= metric.n:
         raise SelectionError(f"size {size}: a subset of {metric.n} points has between 1 and {metric.n} of them.")
-    bound, reach = _first_gains(metric)
-    seen = torch.zeros(metric.n, dtype=torch.int64, device=metric.device)
-    order: list[int] = []
-    gained: list[float] = []
-    for number in range(size):
-        if number == 1:  # gains before the first pick say little about those after it, so all are taken again
-            bound = gains(metric, reach)
-            bound[order[0]] = -1.0
-            seen.fill_(1)
-        pick = int(bound.argmax()) if number < 2 else _lazily(metric, reach, bound, seen, number)
-        order.append(pick)
-        gained.append(float(bound[pick]) * metric.step)
-        bound[pick] = -1.0
-        reach = torch.minimum(reach, metric.rows(torch.tensor([pick], device=metric.device))[0])
+    pick, gain, largest = first_pick(metric)
+    order, gained = [pick], [gain * metric.step]
+    reach = torch.minimum(largest, _row(metric, pick))
+    if size > 1:
+        state = _State(metric, reach, pick)
+        for number in range(1, size):
+            pick, gain = state.next(number, size)
+            order.append(pick)
+            gained.append(gain * metric.step)
     return Cover(torch.tensor(order, device=metric.device), torch.tensor(gained, dtype=torch.float64))
 
 
+class _State:
+    """A cover under way: first on whole rows of distances, later on the lists of the pairs that still matter."""
+
+    def __init__(self, metric: Metric, reach: Tensor, first: int) -> None:
+        self.metric, self.reach = metric, reach
+        self.balls: Balls | None = None
+        self.queue = Queue(_bounds(metric, reach), exact=metric.n <= ROUGH)
+        self.picked = [first]
+        self.queue.remove(torch.tensor(self.picked, device=reach.device))
+
+    def next(self, number: int, size: int) -> tuple[int, float]:
+        """Pick number `number` and its gain."""
+        if self.balls is None and number in LISTS and _worth(self.metric, self.reach, size - number):
+            self.balls = Balls.of(self.metric, self.reach)
+            self.queue = Queue(self.balls.gains(self.reach), exact=True)
+            self.queue.remove(torch.tensor(self.picked, device=self.reach.device))
+        pick, gain = self.queue.pop(self._gains)
+        self.picked.append(pick)
+        if self.balls is None:
+            self.reach = torch.minimum(self.reach, _row(self.metric, pick))
+        else:
+            self.reach = self.balls.lower(self.reach, pick)
+        self.queue.age()
+        return pick, gain
+
+    def _gains(self, which: Tensor) -> Tensor:
+        if self.balls is not None:
+            return self.balls.gains_of(self.reach, which)
+        return torch.cat([_gains(self.metric, self.reach, part) for part in which.split(height(self.metric))])
+
+
+@one_thread()
 def assign(metric: Metric, picks: Tensor) -> Assignment:
     """Give every point to the nearest pick under `metric`; `picks` are in greedy order, all different."""
     reach = torch.full((metric.n,), torch.inf, dtype=metric.dtype, device=metric.device)
@@ -84,6 +126,7 @@ def assign(metric: Metric, picks: Tensor) -> Assignment:
     return Assignment(owner, reach, torch.bincount(owner, minlength=len(picks)))
 
 
+@one_thread()
 def nearest(metric: Metric, picks: Tensor) -> Tensor:
     """For each point the distance to its nearest pick, in whole numbers of the step."""
     reach = torch.full((metric.n,), torch.inf, dtype=metric.dtype, device=metric.device)
@@ -108,30 +151,25 @@ def height(metric: Metric) -> int:
     return max(1, BLOCK.get(metric.device.type, BLOCK["cuda"]) // metric.n)
 
 
-def _first_gains(metric: Metric) -> tuple[Tensor, Tensor]:
-    """Gains over the empty set, where every point is at the largest distance, and that reach."""
-    sums, largest = [], []
-    for part in runs(metric):
-        distances = metric.rows(part)
-        sums.append(distances.sum(dim=1, dtype=torch.float64))
-        largest.append(distances.amax())
-    top = torch.stack(largest).amax()
-    return top.double() * metric.n - torch.cat(sums), top.expand(metric.n)
+def _row(metric: Metric, point: int) -> Tensor:
+    return metric.rows(torch.tensor([point], device=metric.device))[0]
 
 
 def _gains(metric: Metric, reach: Tensor, which: Which) -> Tensor:
     return (reach - metric.rows(which)).clamp_(min=0.0).sum(dim=1, dtype=torch.float64)
 
 
-def _lazily(metric: Metric, reach: Tensor, bound: Tensor, seen: Tensor, number: int) -> int:
-    """The lowest index of the largest gain; `bound` and `seen` (when each bound was exact) are brought up to date."""
-    width = WIDTH[0]
-    while True:
-        first = int(bound.argmax())
-        if seen[first] == number or bound[first] == 0.0:  # a bound of 0 is exact: gains are never negative
-            return first
-        top = torch.cat([bound.topk(min(width, len(bound))).indices, torch.tensor([first], device=bound.device)])
-        stale = top[(seen[top] < number) & (bound[top] > 0.0)].unique()
-        bound[stale] = _gains(metric, reach, stale)
-        seen[stale] = number
-        width = min(2 * width, WIDTH[1])
+def _bounds(metric: Metric, reach: Tensor) -> Tensor:
+    """Upper bounds on all gains: the gains themselves in small pools, else from rough distances and float32 sums."""
+    if metric.n <= ROUGH:
+        return gains(metric, reach)
+    room = reach + SLACK
+    sums = [(room - rough(metric, part)).clamp_(min=0.0).sum(dim=1) for part in passes(metric)]
+    return torch.cat(sums).double() * (1.0 + SUMMED)
+
+
+def _worth(metric: Metric, reach: Tensor, left: int) -> bool:
+    """Whether the rest of the picks is better made on lists of the pairs that still matter."""
+    if metric.n <= ROUGH or left < FEW:
+        return False
+    return pairs_within(metric, reach) <= min(SPARSE * metric.n**2, PAIRS)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from coresift.errors import SelectionError
 
-BLOCK = 1 << 22
+BLOCK = 1 << 16
 """Elements handled at a time."""
 SHOWN = 5
 """Bad rows named in a message."""

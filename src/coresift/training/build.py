@@ -121,6 +121,10 @@ def build_trainer(
     return trainer
 
 
+SAVED_EVERY = 250
+"""Optimizer steps between checkpoints at most, unless set: what a kill can cost."""
+
+
 def check_rows(model: Any, rows: Sequence[Rendered]) -> None:
     """Refuse rows the model cannot take. Raises TrainingError."""
     longest = max(rows, key=lambda row: len(row.tokens))
@@ -154,6 +158,15 @@ def steps(settings: TrainSettings, n: int) -> int:
     return math.ceil(settings.epochs * math.ceil(n / settings.batch_size))
 
 
+def rising_steps(settings: TrainSettings, total: int) -> int:
+    """Steps over which the rate rises: the ratio's share, rounded up; none where that is less than one step.
+
+    The first rising step has rate 0, so a rise of a fraction of a step would be a step that trains nothing.
+    """
+    share = settings.warmup_ratio * total
+    return math.ceil(share) if share >= 1.0 else 0
+
+
 def _arguments(settings: TrainSettings, total: int, out: Path, seed: int, device: torch.device) -> "SFTConfig":
     from accelerate import PartialState
     from trl import SFTConfig
@@ -172,15 +185,15 @@ def _arguments(settings: TrainSettings, total: int, out: Path, seed: int, device
         gradient_accumulation_steps=settings.batch_size // share,
         learning_rate=settings.learning_rate,
         lr_scheduler_type="linear",
-        warmup_steps=settings.warmup_ratio,
+        warmup_steps=rising_steps(settings, total),
         weight_decay=settings.weight_decay,
         max_grad_norm=settings.max_grad_norm,
         bf16=precision(settings, device) == "bfloat16",
         use_cpu=cpu,
         seed=derive(seed, "training") % 2**32,
         gradient_checkpointing=settings.gradient_checkpointing,
-        save_strategy="epoch" if settings.save_steps is None else "steps",
-        save_steps=settings.save_steps or 1,
+        save_strategy="steps",
+        save_steps=settings.save_steps or min(max(1, round(total / settings.epochs)), SAVED_EVERY),
         save_total_limit=2,
         logging_steps=max(1, total // CURVE_POINTS),
         logging_first_step=True,

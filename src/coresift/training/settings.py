@@ -35,7 +35,7 @@ class TrainSettings(Settings):
         default="auto", description="auto: bfloat16 on CUDA devices that support it, else float32."
     )
     save_steps: int | None = Field(
-        default=None, ge=1, description="Optimizer steps between checkpoints; default: every epoch."
+        default=None, ge=1, description="Optimizer steps between checkpoints; default: every epoch, 250 at most."
     )
     gradient_checkpointing: bool = Field(default=False, description="Less memory, about a fifth slower.")
 

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from coresift import files, fingerprints
+from coresift.differences import both_sides
 from coresift.errors import TrainingError
 from coresift.models.load import load_tokenizer, model_fingerprint, resolve_device
 from coresift.models.lora import lora_parameters, save_adapter, save_model
@@ -131,11 +132,11 @@ def _claim(out: Path, inputs: dict[str, Any]) -> bool:
         files.write_json(note, inputs)
         return False
     found = json.loads(note.read_text(encoding="utf-8"))
-    if found != inputs:
-        keys = [key for key in {**inputs, **found} if inputs.get(key) != found.get(key)]
-        sides = "; ".join(f"{key}: there {found.get(key)}, now {inputs.get(key)}" for key in keys)
+    differences = both_sides(found, inputs, holder="the folder")
+    if differences:
         raise TrainingError(
-            f"{out} belongs to another training run ({sides}). Use another folder, or remove this one to train again."
+            f"{out} belongs to another training run:\n{differences}\n"
+            "Use another folder, or remove this one to train again."
         )
     return (out / DONE).is_file()
 

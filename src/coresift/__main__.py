@@ -1,0 +1,5 @@
+"""`python -m coresift`: the command line."""
+
+from coresift.cli.main import main
+
+main()

@@ -1,0 +1,188 @@
+"""MINT: cover unit-length knowledge and following gradients, with the balance read off where an error curve is flat.
+
+The same composite distance as BRIEF, d_KN / alpha + d_IF / (1 - alpha), between unit rows. On a random pilot of the
+pool alpha goes through a grid of 174 values; the following error B_IF flattens as alpha grows, and the plateau rule
+picks the place. Where this deviates and why: docs/methods/mint.md. In short: exact greedy facility location, gradients
+over the response tokens only, and alpha may be 0 or 1 since the composite is multiplied by alpha (1 - alpha).
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from pydantic import Field, model_validator
+from torch import Tensor
+
+from coresift.errors import SettingsError
+from coresift.features.settings import GradientSettings
+from coresift.features.specs import FeatureSpec, GradientSpec, Loss
+from coresift.progress import Progress
+from coresift.seeds import generator
+from coresift.select import Problem, Selection
+from coresift.submodular.certificate import certify
+from coresift.submodular.distances import Blend, Distances, Metric, pairwise
+from coresift.submodular.greedy import Assignment, assign, cover
+from coresift.submodular.mixture import Mixture
+from coresift.submodular.plateau import alpha_grid, plateau
+from coresift.submodular.quality import assigned_sum, gradient_error, nearest_sum
+from coresift.submodular.rows import check_rows
+
+LOSSES: tuple[Loss, Loss, Loss] = ("response", "knowledge", "following")
+SHORT = {"response": "SFT", "knowledge": "KN", "following": "IF"}
+
+
+class Mint(GradientSettings):
+    """Facility location on unit gradients; alpha by the plateau rule, or given, or explicit coefficients.
+
+    Attributes:
+        norm_power: 0 by default: unit gradients.
+        alpha: None for the plateau rule; else the balance: 0 is knowledge only, 1 following only.
+        coefficients: Instead of alpha: factors of the (response, knowledge, following) distances.
+        pilot: Part of the pool on which the grid is tried.
+    """
+
+    name: ClassVar[str] = "mint"
+    norm_power: float = Field(0.0, ge=0.0, le=1.0)
+    alpha: float | None = Field(None, ge=0.0, le=1.0)
+    coefficients: tuple[float, float, float] | None = None
+    pilot: float = Field(0.3, gt=0.0, le=1.0)
+
+    @model_validator(mode="after")
+    def _one_balance(self) -> "Mint":
+        if self.coefficients is None:
+            return self
+        if self.alpha is not None:
+            raise SettingsError(
+                f"alpha is {self.alpha} and coefficients are {self.coefficients}: both set the balance. Give one."
+            )
+        if min(self.coefficients) < 0.0 or sum(self.coefficients) == 0.0:
+            raise SettingsError(f"coefficients are {self.coefficients}. Each is 0 or more, and not all are 0.")
+        return self
+
+    @property
+    def spaces(self) -> dict[Loss, GradientSpec]:
+        """Knowledge and following gradients, and those of the response where it has a coefficient."""
+        response = self.coefficients is not None and self.coefficients[0] > 0.0
+        return {loss: self.gradient_of(loss) for loss in LOSSES if loss != "response" or response}
+
+    @property
+    def requires(self) -> tuple[FeatureSpec, ...]:
+        """Two spaces, or three."""
+        return tuple(self.spaces.values())
+
+    def select(self, problem: Problem, size: int) -> Selection:
+        """Pick `size` examples; prefixes are the same method with the same balance."""
+        balance = self._balance(problem, size)
+        spaces = {
+            loss: pairwise(problem[spec], name=loss, label=f"{loss} distances") for loss, spec in self.spaces.items()
+        }
+        metric = self._metric(spaces, balance.get("alpha"))
+        covered = cover(metric, size)
+        stored = {loss: problem[spec.stored] for loss, spec in self.spaces.items()}
+
+        def answer(part: int, prefixes: dict[int, Selection]) -> Selection:
+            picks = covered.order[:part]
+            owners = assign(metric, picks)
+            facts = {"gains": covered.gains[:part].tolist(), **_measures(metric, spaces, stored, picks, owners)}
+            return Selection(
+                indices=picks.cpu().numpy(),
+                weights=owners.counts.cpu().numpy(),
+                nested=True,
+                diagnostics={**balance, **facts},
+                prefixes=prefixes,
+            )
+
+        return answer(size, {part: answer(part, {}) for part in problem.wanted(covered.order.cpu().numpy())})
+
+    def _metric(self, spaces: Mapping[Loss, Distances], alpha: float | None) -> Metric:
+        if self.coefficients is not None and "response" in spaces:
+            return Mixture([spaces[loss] for loss in LOSSES], self.coefficients)
+        if self.coefficients is not None:
+            alpha = self.coefficients[2] / (self.coefficients[1] + self.coefficients[2])
+        assert alpha is not None, "without coefficients there is an alpha"
+        return Blend(spaces["knowledge"], spaces["following"], alpha)
+
+    def _balance(self, problem: Problem, size: int) -> dict[str, Any]:
+        """How the spaces are weighed, as `coreset.json` says it."""
+        if self.coefficients is not None:
+            return {"coefficients": list(self.coefficients), "trials": []}
+        if self.alpha is not None:
+            return {"alpha": self.alpha, "alpha_mode": "fixed", "search": None, "trials": []}
+        tried = _Pilot.of(problem, self.spaces, share=self.pilot, size=size).trials()
+        alphas = [trial["alpha"] for trial in tried]
+        chosen = plateau([trial["B_IF"] for trial in tried], alphas)
+        pilot, picks = _pilot_sizes(problem.n, self.pilot, size)
+        search = {"method": "plateau", "pilot": pilot, "pilot_picks": picks, "size": size}
+        return {
+            "alpha": alphas[chosen.place],
+            "alpha_mode": "plateau",
+            "search": {**search, "sigma": chosen.sigma, "flat": chosen.found},
+            "trials": tried,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class _Pilot:
+    """Both spaces on a random part of the pool, and how many picks are made there."""
+
+    knowledge: Distances
+    following: Distances
+    picks: int
+
+    @classmethod
+    def of(cls, problem: Problem, spaces: Mapping[Loss, GradientSpec], *, share: float, size: int) -> "_Pilot":
+        examples, picks = _pilot_sizes(problem.n, share, size)
+        drawn = np.sort(generator(problem.seed, "mint pilot").permutation(problem.n)[:examples])
+        chosen = torch.from_numpy(drawn)
+
+        def distances(loss: Loss) -> Distances:
+            rows = problem[spaces[loss]]
+            check_rows(rows, name=loss)  # rows are named by their place in the pool, not in the pilot
+            return pairwise(rows[chosen.to(rows.device)], name=loss, label=f"{loss} distances of the pilot")
+
+        return cls(distances("knowledge"), distances("following"), picks)
+
+    def trials(self) -> list[dict[str, float]]:
+        """Every alpha of the grid with the two covering errors on the pilot."""
+        grid, tried = alpha_grid(), []
+        with Progress("alpha on the pilot", len(grid), unit="alphas") as progress:
+            for alpha in grid:
+                order = cover(Blend(self.knowledge, self.following, alpha), self.picks).order
+                sums = {"B_KN": nearest_sum(self.knowledge, order), "B_IF": nearest_sum(self.following, order)}
+                tried.append({"alpha": alpha, **sums})
+                progress.advance()
+        return tried
+
+
+def _pilot_sizes(n: int, share: float, size: int) -> tuple[int, int]:
+    """Examples in the pilot (two at least, if there are two) and picks made of them, in the ratio of the budget."""
+    examples = min(n, max(2, math.floor(share * n + 0.5)))
+    return examples, max(1, math.floor(size * examples / n + 0.5))
+
+
+def _measures(
+    metric: Metric,
+    spaces: Mapping[Loss, Distances],
+    stored: Mapping[Loss, Tensor],
+    picks: Tensor,
+    owners: Assignment,
+) -> dict[str, Any]:
+    """Covering errors per space, errors in the sums of the gradients as extracted, and how good the picks are."""
+    weights = owners.counts.double()
+    facts: dict[str, Any] = {}
+    for loss, space in spaces.items():
+        facts[f"B_{SHORT[loss]}"] = nearest_sum(space, picks)
+        facts[f"A_{SHORT[loss]}"] = assigned_sum(space, picks, owners)
+    errors = {loss: gradient_error(rows, picks, weights) for loss, rows in stored.items()}
+    response = errors["response"] if "response" in errors else errors["knowledge"] + errors["following"]
+    norms = {"e_KN": errors["knowledge"], "e_IF": errors["following"], "e_SFT": response}
+    proof = certify(metric, picks)
+    return {
+        **facts,
+        **{key: float(error.norm()) for key, error in norms.items()},
+        "effective_size": float(weights.sum() ** 2 / weights.square().sum()),
+        "certificate": {"error": proof.error, "lower_bound": proof.lower_bound, "gap": proof.gap},
+    }

@@ -1,0 +1,48 @@
+"""Methods other than BRIEF through the pipeline: features are extracted, facts reach the files and the page."""
+
+import csv
+from pathlib import Path
+from typing import Any
+
+from coresift.coreset import Coreset
+from coresift.pipeline.recipes import resolve
+from coresift.pipeline.reporting import report
+from coresift.pipeline.runs import Run
+from coresift.pipeline.stages import select
+
+
+def chosen_by(recipe: dict[str, Any], out: Path, method: dict[str, Any], budget: Any) -> tuple[Coreset, list[str], str]:
+    """The coreset, what was said, and the page."""
+    changes = {"method": {"dim": 64, **method}, "budget": budget, "train": None, "evaluate": {}, "merge": False}
+    run, said = Run(resolve({**recipe, **changes, "compare": {"base": False}, "out": str(out)})), []
+    select(run, say=said.append)
+    return Coreset.load(out), said, report(run, say=said.append).read_text()
+
+
+def test_mint_leaves_its_trials_and_says_how_alpha_was_found(recipe: dict[str, Any], tmp_path: Path) -> None:
+    coreset, _, page = chosen_by(recipe, tmp_path / "run", {"name": "mint"}, [3, 0.3])
+    with (tmp_path / "run" / "alpha_search.csv").open() as handle:
+        lines = list(csv.DictReader(handle))
+    assert len(lines) == 174 and set(lines[0]) == {"alpha", "B_KN", "B_IF", "total", "chosen"}
+    assert [float(line["alpha"]) for line in lines if line["chosen"] == "1"] == [coreset.diagnostics["alpha"]]
+    assert "where the following error levels off" in page and "smallest sum of both errors" not in page
+    assert len(Coreset.load(tmp_path / "run" / "budgets" / "3")) == 3
+    assert (tmp_path / "run" / "report" / "plateau.png").exists()
+
+
+def test_a_shortfall_is_said_on_the_terminal_in_the_file_and_on_the_page(
+    recipe: dict[str, Any], tmp_path: Path
+) -> None:
+    method = {"name": "gradmatch", "dim": 4, "ridge": 0.0}
+    coreset, said, page = chosen_by(recipe, tmp_path / "run", method, 0.5)
+    why = coreset.diagnostics["shortfall"]
+    assert len(coreset) < 17 and f"fewer than asked for: {why}" in said and why in page
+
+
+def test_three_losses_can_be_asked_for(recipe: dict[str, Any], tmp_path: Path) -> None:
+    method = {"name": "mint", "coefficients": [1, 1, 1]}
+    coreset, _, page = chosen_by(recipe, tmp_path / "run", method, 5)
+    assert len(coreset) == 5 and "searches no α" in page
+    assert {path.name.split("-")[0] for path in (tmp_path / "run" / "features").iterdir()} == {
+        *("knowledge", "following", "response")
+    }
