@@ -10,13 +10,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 from torch import Tensor
 
-from coresift.features.specs import FeatureSpec, GradientSpec, Loss, Preconditioner
+from coresift.features.settings import GradientSettings
+from coresift.features.specs import FeatureSpec, GradientSpec
 from coresift.progress import Progress
 from coresift.select import Problem, Selection
-from coresift.settings import Settings
 from coresift.submodular.certificate import certify
 from coresift.submodular.distances import Blend, Distances, pairwise
 from coresift.submodular.greedy import Assignment, assign, cover
@@ -26,11 +26,10 @@ from coresift.submodular.search import evaluations, golden_section, ternary
 SEARCHES: dict[str, Callable[..., Any]] = {"golden": golden_section, "ternary": ternary}
 
 
-class Brief(Settings):
+class Brief(GradientSettings):
     """Facility location under (1 - alpha) d_KN + alpha d_IF, alpha searched for or given.
 
-    Attributes:
-        dim, preconditioner, unit_norm, norm_power, sketch_seed: The gradients of both spaces, as in `GradientSpec`.
+    Attributes (and those of `GradientSettings`, for both spaces):
         alpha: None to search; else the balance: 0 is knowledge only, 1 following only.
         search: `golden` section or `ternary` search of [0, 1].
         precision: Width of the last interval.
@@ -38,30 +37,20 @@ class Brief(Settings):
     """
 
     name: ClassVar[str] = "brief"
-    dim: int = Field(8192, ge=1)
-    preconditioner: Preconditioner = "none"
-    unit_norm: bool = False
-    norm_power: float = Field(1.0, ge=0.0, le=1.0)
-    sketch_seed: int = Field(0, ge=0)
     alpha: float | None = Field(None, ge=0.0, le=1.0)
     search: Literal["golden", "ternary"] = "golden"
     precision: float = Field(0.005, gt=0.0, lt=1.0)
     max_iterations: int = Field(15, ge=1)
 
-    @model_validator(mode="after")
-    def _gradients_make_sense(self) -> "Brief":
-        self._gradient("knowledge")  # its own checks speak before any work is done
-        return self
-
     @property
     def knowledge(self) -> GradientSpec:
         """Gradients of the response without its instruction."""
-        return self._gradient("knowledge")
+        return self.gradient_of("knowledge")
 
     @property
     def following(self) -> GradientSpec:
         """Gradients of what the instruction adds: response minus knowledge."""
-        return self._gradient("following")
+        return self.gradient_of("following")
 
     @property
     def requires(self) -> tuple[FeatureSpec, ...]:
@@ -93,16 +82,6 @@ class Brief(Settings):
             )
 
         return answer(size, {part: answer(part, {}) for part in problem.wanted(order.cpu().numpy())})
-
-    def _gradient(self, loss: Loss) -> GradientSpec:
-        return GradientSpec(
-            loss=loss,
-            dim=self.dim,
-            preconditioner=self.preconditioner,
-            unit_norm=self.unit_norm,
-            norm_power=self.norm_power,
-            seed=self.sketch_seed,
-        )
 
     def _trials(self, spaces: "_Spaces", size: int) -> list["_Trial"]:
         """Every alpha evaluated, in order; one if alpha is given."""
