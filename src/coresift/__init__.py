@@ -6,15 +6,32 @@ from coresift.data.readers import read_pool
 from coresift.features.memory import InMemoryFeatures
 from coresift.features.specs import GradientSpec
 from coresift.select import select
-from coresift.selectors import SELECTORS, Brief, Craig, Full, GradMatch, KCenter, Mint, Random, Tagcos
+from coresift.selectors import (
+    SELECTORS,
+    BalancedRandom,
+    Brief,
+    Craig,
+    DeftUCS,
+    Delift,
+    Full,
+    GradMatch,
+    KCenter,
+    Mint,
+    Random,
+    SelectIT,
+    Tagcos,
+)
 
 __version__ = "0.1.0"
 
 __all__ = [
     "SELECTORS",
+    "BalancedRandom",
     "Brief",
     "Coreset",
     "Craig",
+    "DeftUCS",
+    "Delift",
     "Example",
     "Full",
     "GradMatch",
@@ -25,6 +42,7 @@ __all__ = [
     "Mint",
     "Pool",
     "Random",
+    "SelectIT",
     "Tagcos",
     "read_pool",
     "select",

@@ -45,6 +45,10 @@ class Progress:
             left = (now - self._began) / max(self.done, 1) * max(self.total - self.done, 0)
             print(f"{self.label}: {self.done}/{self.total} {self.unit}, about {left:.0f} s left", file=sys.stderr)
 
+    def reach(self, done: int) -> None:
+        """Say how many units of work are done in all."""
+        self.advance(done - self.done)
+
 
 class _Bar:
     """The rich bar, imported only when one is shown."""

@@ -14,6 +14,8 @@ from coresift.coreset import Coreset, check_answer
 from coresift.errors import SelectionError
 from coresift.features.base import Features
 from coresift.features.specs import FeatureSpec
+from coresift.memory import free_memory, parse_memory
+from coresift.savepoints import Nowhere, Savepoints
 
 BudgetLike = int | float | str | Budget
 MARGIN = 1.1
@@ -49,12 +51,18 @@ class Problem:
         n: Number of examples in the pool.
         features: Arrays by spec; None for methods that require none.
         seed: Root of the method's random choices.
+        groups: The group of every example, such as its source; None where it is not known.
+        memory: Bytes that selecting may use beyond the features.
+        savepoints: Where work of hours is saved.
         wanted: The prefix sizes wanted of an order of picks, ascending, below its length.
     """
 
     n: int
     features: Features | None = None
     seed: int = 0
+    groups: Sequence[str] | None = None
+    memory: int = field(default_factory=free_memory)
+    savepoints: Savepoints = field(default_factory=Nowhere)
     wanted: Callable[[np.ndarray], tuple[int, ...]] = lambda order: ()
 
     def __getitem__(self, spec: FeatureSpec) -> Any:
@@ -91,7 +99,10 @@ def select(
     *,
     ids: Sequence[str] | None = ...,
     tokens: Sequence[int] | np.ndarray | None = ...,
+    groups: Sequence[str] | None = ...,
     seed: int = ...,
+    memory: str = ...,
+    savepoints: Savepoints | None = ...,
     provenance: Mapping[str, Any] | None = ...,
 ) -> Coreset: ...
 @overload
@@ -102,7 +113,10 @@ def select(
     *,
     ids: Sequence[str] | None = ...,
     tokens: Sequence[int] | np.ndarray | None = ...,
+    groups: Sequence[str] | None = ...,
     seed: int = ...,
+    memory: str = ...,
+    savepoints: Savepoints | None = ...,
     provenance: Mapping[str, Any] | None = ...,
 ) -> list[Coreset]: ...
 def select(
@@ -112,7 +126,10 @@ def select(
     *,
     ids: Sequence[str] | None = None,
     tokens: Sequence[int] | np.ndarray | None = None,
+    groups: Sequence[str] | None = None,
     seed: int = 0,
+    memory: str = "auto",
+    savepoints: Savepoints | None = None,
     provenance: Mapping[str, Any] | None = None,
 ) -> Coreset | list[Coreset]:
     """Choose a weighted subset of a pool.
@@ -129,14 +146,18 @@ def select(
         budget: Count, fraction of the pool, `'5%'`, `'20000 tokens'`, or a list of them.
         ids: Example ids in pool order; positions as text when None.
         tokens: Tokens per example, needed for token budgets.
+        groups: The group of every example, such as its source, for methods that share the budget among groups.
         seed: Root of random choices.
+        memory: What selecting may use beyond the features, such as '3GB'; auto for most of what is free. Methods that
+            look at all distances hold them accordingly and say how under `diagnostics["distances"]`.
+        savepoints: Where work of hours is saved, so that a killed selection goes on; nowhere by default.
         provenance: Facts to stamp on the coreset besides the method's own, for example `fingerprints`.
 
     Returns:
         One coreset, or a list in the order of `budget` if that is a list.
 
     Raises:
-        SettingsError: If a budget is not understood.
+        SettingsError: If a budget or the memory is not understood.
         SelectionError: If budget, features, ids and method do not fit together.
     """
     many = isinstance(budget, list | tuple)
@@ -146,7 +167,15 @@ def select(
     n = _pool_size(features, ids)
     names = tuple(map(str, range(n))) if ids is None else tuple(ids)
     lengths = _lengths(tokens, n, needed=any(each.kind == "tokens" for each in budgets))
-    problem = Problem(n=n, features=features, seed=seed)
+    room = parse_memory(memory)
+    problem = Problem(
+        n=n,
+        features=features,
+        seed=seed,
+        memory=free_memory() if room is None else room,
+        savepoints=savepoints or Nowhere(),
+        groups=_groups(groups, n),
+    )
     began = time.perf_counter()
     answers = _answers(selector, problem, budgets, lengths)
     stamp = {**_stamp(selector, seed, n), **(provenance or {}), "seconds": round(time.perf_counter() - began, 3)}
@@ -186,6 +215,12 @@ def _lengths(tokens: Sequence[int] | np.ndarray | None, n: int, *, needed: bool)
     if len(bad) > 0:
         raise SelectionError(f"tokens[{bad[0]}] is {lengths[bad[0]]}. Every example has at least one token.")
     return lengths.astype(np.int64)
+
+
+def _groups(groups: Sequence[str] | None, n: int) -> Sequence[str] | None:
+    if groups is not None and len(groups) != n:
+        raise SelectionError(f"{len(groups)} groups for {n} examples. Pass one label per example.")
+    return groups
 
 
 def _answers(

@@ -1,11 +1,16 @@
 """Greedy answers: many at a time are the same as one by one, and end where they should."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import pytest
 import tiny
 import torch
 
+from coresift.errors import SettingsError
 from coresift.evaluation.generation import generate
 from coresift.evaluation.scores import HeldOut, mean_and_spread, score, share_by_kind
+from coresift.models.encoders import Encoded
 from coresift.models.render import Renderer, render_pool
 
 
@@ -60,3 +65,34 @@ def test_kinds_that_are_not_labelled_count_only_over_all() -> None:
 def test_the_spread_of_one_value_is_zero_and_of_several_the_sample_deviation() -> None:
     assert mean_and_spread([0.25]) == (0.25, 0.0)
     assert mean_and_spread([1.0, 3.0]) == (2.0, pytest.approx(2**0.5))
+
+
+class Alike:
+    """An encoder to which all texts are alike."""
+
+    max_tokens = 9
+
+    def encode(self, texts: Sequence[str], *, label: str = "") -> Encoded:
+        return Encoded(torch.ones(len(texts), 1), 0, 0)
+
+
+def test_the_answers_of_a_tuned_model_are_scored_by_the_metrics_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    pool, renderer = tiny.pool(3), Renderer(tiny.tokenizer(), max_tokens=256)
+    rows = tuple(row for row in render_pool(pool, renderer).rows if row is not None)
+    texts = [pool[0].messages[-1].content, "something else", " "]
+    said = [tuple(renderer.tokenizer(text, add_special_tokens=False)["input_ids"]) for text in texts]
+    monkeypatch.setattr("coresift.evaluation.scores.generate", lambda *args, **kwargs: said)
+    held_out = HeldOut(pool=pool, rows=rows, kinds=("",) * 3, answers=True, metrics=("similarity",))
+    with pytest.raises(SettingsError, match="'similarity' is asked for without an encoder"):
+        score(tiny.model(), held_out, renderer)
+    scores = score(tiny.model(), held_out, renderer, encoder=Alike())
+    assert scores.accuracy == {"all": 1 / 3}
+    assert scores.metrics == {"means": {"exact": 1 / 3, "similarity": 2 / 3}, "unscored": {}}
+
+
+def test_metrics_are_part_of_what_a_score_depends_on() -> None:
+    pool, renderer = tiny.pool(3), Renderer(tiny.tokenizer(), max_tokens=256)
+    rows = tuple(row for row in render_pool(pool, renderer).rows if row is not None)
+    plain = HeldOut(pool=pool, rows=rows, kinds=("",) * 3, answers=True)
+    more = replace(plain, metrics=("rouge1",))
+    assert plain.fingerprint != more.fingerprint

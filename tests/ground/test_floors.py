@@ -10,7 +10,7 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[2] / "src" / "coresift"
 
-GROUND = ("errors", "seeds", "fingerprints", "differences", "settings", "files", "progress")
+GROUND = ("errors", "seeds", "fingerprints", "differences", "settings", "files", "progress", "savepoints", "memory")
 FLOORS: tuple[tuple[str, ...], ...] = (
     GROUND,
     ("submodular", "bandits", "execution", "data", "recipes"),
@@ -21,6 +21,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("evaluation",),
     ("report",),
     ("pipeline",),
+    ("bench",),
     ("cli",),
     ("__main__",),
 )

@@ -28,6 +28,21 @@ def test_mint_leaves_its_trials_and_says_how_alpha_was_found(recipe: dict[str, A
     assert "where the following error levels off" in page and "smallest sum of both errors" not in page
     assert len(Coreset.load(tmp_path / "run" / "budgets" / "3")) == 3
     assert (tmp_path / "run" / "report" / "plateau.png").exists()
+    assert (tmp_path / "run" / "report" / "pareto.png").exists()
+
+
+def test_mint_writes_the_two_error_curves_of_its_pilot_and_nobody_else_does(
+    recipe: dict[str, Any], tmp_path: Path
+) -> None:
+    coreset, _, _ = chosen_by(recipe, tmp_path / "run", {"name": "mint"}, 0.3)
+    lines = (tmp_path / "run" / "errors.csv").read_text().splitlines()
+    assert lines[0] == "alpha,B_KN,B_IF"
+    written = [tuple(map(float, line.split(","))) for line in lines[1:]]
+    assert len(written) == 174
+    assert written == [(trial["alpha"], trial["B_KN"], trial["B_IF"]) for trial in coreset.diagnostics["trials"]]
+    chosen_by(recipe, tmp_path / "fixed", {"name": "mint", "alpha": 0.5}, 0.3)
+    chosen_by(recipe, tmp_path / "brief", {"name": "brief"}, 0.3)
+    assert not (tmp_path / "fixed" / "errors.csv").exists() and not (tmp_path / "brief" / "errors.csv").exists()
 
 
 def test_a_shortfall_is_said_on_the_terminal_in_the_file_and_on_the_page(

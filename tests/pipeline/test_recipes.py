@@ -51,6 +51,26 @@ def test_the_resolved_settings_are_a_recipe_that_gives_itself(tmp_path: Path) ->
     assert resolve(yaml.safe_load(text)).recipe == resolved.recipe
 
 
+def test_resolved_settings_that_are_run_again_are_named_once_and_only_changes_are_marked(tmp_path: Path) -> None:
+    path = tmp_path / "settings.yaml"
+    path.write_text(resolve({**LEAST, "budget": 0.1}).to_yaml())
+    again = load_recipe(path)
+    text = again.to_yaml()
+    assert again.origins == {} and text.count("settings.yaml") == 1 and text.count("#") == 2
+    changed = load_recipe(path, ["budget=0.2", "method={name: random}"])
+    assert changed.origins == {"budget": "--set", "method.name": "--set"}
+    assert "budget: 0.2  # --set\n" in changed.to_yaml() and "\nseed: 0\n" in changed.to_yaml()
+    path.write_text(text)
+    assert load_recipe(path).to_yaml() == text, "again and again"
+
+
+def test_a_setting_that_resolved_settings_lack_is_a_default(tmp_path: Path) -> None:
+    path = tmp_path / "settings.yaml"
+    lines = resolve(LEAST).to_yaml().splitlines()
+    path.write_text("\n".join(line for line in lines if not line.startswith("seed:")))
+    assert load_recipe(path).origins == {"seed": "default"}
+
+
 def test_an_override_can_open_a_section_that_was_closed() -> None:
     recipe = resolve(LEAST, ["train.epochs=3"]).recipe
     assert recipe.train is not None and recipe.train.epochs == 3
@@ -90,7 +110,7 @@ def test_a_mistyped_recipe_name_gets_a_suggestion() -> None:
     [
         (["pool.max_token=5"], r"pool.max_token: no such setting. Did you mean 'max_tokens'\?"),
         (["budgets=5"], r"budgets: no such setting. Did you mean 'budget'\?"),
-        (["method={name: breif}"], r"method.name is 'breif'. Known methods: brief, .*random"),
+        (["method={name: breif}"], r"method.name is 'breif'. Known methods: .*brief, .*random"),
         (["method.alpha=2"], r"method.alpha: Input should be less than or equal to 1, got 2"),
         (["method.alhpa=0.5"], r"method.alhpa: brief has no such setting. Did you mean 'alpha'\?"),
         (["method={name: random, dim: 5}"], r"method.dim: random has no such setting"),
@@ -101,6 +121,7 @@ def test_a_mistyped_recipe_name_gets_a_suggestion() -> None:
         (["model.dtype=float46"], r"model.dtype: Input should be 'auto', 'float32'"),
         (["method={name: random}", "compare.random=2"], "both would be the same thing"),
         (["method={name: full}", "compare.full=true"], "both would be the same thing"),
+        (["method={name: balanced-random}", "compare.balanced_random=1"], "compare.balanced_random is set, but"),
         (["train.epochs=0"], r"train.epochs: Input should be greater than 0, got 0"),
         (["warmup.train.tuning=full"], "the warm-up is always LoRA"),
         (["compare.unweighted=true", "train.weighting=none"], "both would be the same training"),

@@ -100,6 +100,18 @@ def test_the_settings_say_where_each_value_came_from(finished: Run) -> None:
     assert resolve(yaml.safe_load(text)).recipe == finished.recipe
 
 
+def test_the_settings_of_a_folder_run_again_in_it_keep_their_origins(recipe: dict[str, Any], tmp_path: Path) -> None:
+    plain = {**recipe, "method": {"name": "random"}, "compare": {}, "train": None, "merge": False, "budget": 4}
+    first = Run(resolve({**plain, "out": str(tmp_path / "run")}, origin="small.yaml"))
+    select(first, say=quiet)
+    before = first.settings_file.read_text()
+    (first.folder / "coreset.jsonl").unlink()
+    again = open_run(first.settings_file)
+    STAGES["report"](again, say=quiet)
+    assert first.settings_file.read_text() == before and "  max_tokens: 256  # small.yaml" in before
+    assert "All values are those of <bdi>settings.yaml</bdi>" in (first.folder / "report" / "index.html").read_text()
+
+
 def test_scores_compare_the_method_with_random_the_whole_pool_and_the_base(finished: Run) -> None:
     rows = json.loads((finished.folder / "scores.json").read_text())["rows"]
     assert [row["name"] for row in rows] == ["brief", "brief, unweighted", "random", "full", "none (base model)"]

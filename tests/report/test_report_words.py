@@ -23,6 +23,10 @@ def test_the_headline_says_what_was_chosen_from_what_and_how():
 
 def test_random_and_full_are_said_plainly():
     assert words.chosen(bare_view()) == "2 of the pool's 10 examples were chosen at random."
+    balanced = bare_view(method="balanced-random")
+    assert words.chosen(balanced) == (
+        "2 of the pool's 10 examples were chosen at random with equal shares for all sources."
+    )
     whole = bare_view(method="full", coreset={"indices": list(range(10)), "weights": [1.0] * 10})
     assert words.title(whole) == "All 10 examples were kept"
     assert words.chosen(whole) == "The whole pool was kept, 10 examples."

@@ -1,7 +1,5 @@
 """What makes a cover fast changes nothing: near-pair lists, rough bounds and the short queue give the same picks."""
 
-from typing import Any
-
 import pytest
 import torch
 from hypothesis import given, settings
@@ -10,8 +8,9 @@ from hypothesis import strategies as st
 from coresift.submodular import balls, first, greedy, queue
 from coresift.submodular.balls import Balls, pairs_within
 from coresift.submodular.certificate import certify
+from coresift.submodular.dense import Matrices
 from coresift.submodular.distances import SLACK, Blend, Distances, Metric, pairwise, rough
-from coresift.submodular.greedy import cover, gains, nearest
+from coresift.submodular.greedy import Cover, cover, gains, nearest
 from coresift.submodular.queue import Queue
 
 LARGE = 2300  # above EXACT: float32
@@ -35,10 +34,13 @@ def spaces(request: pytest.FixtureRequest) -> Spaces:
     return pairwise(rows[0]), pairwise(rows[1])
 
 
-def plain(metric: Metric, size: int, monkeypatch: pytest.MonkeyPatch) -> greedy.Cover:
-    """Whole rows, exact first gains, no lists."""
+def by_rows(metric: Metric, size: int, monkeypatch: pytest.MonkeyPatch, *, lists: bool) -> Cover:
+    """Without compiled loops over matrices: on whole rows, and on lists once they hold less than a fifth of all."""
     with monkeypatch.context() as patch:
-        patch.setattr(greedy, "ROUGH", metric.n)
+        patch.setattr(Matrices, "of", lambda metric: None)
+        patch.setattr(greedy, "SPARSE", 0.2)
+        if not lists:
+            patch.setattr(greedy, "ROUGH", metric.n)
         return cover(metric, size)
 
 
@@ -47,24 +49,38 @@ def test_lists_and_rough_bounds_change_neither_picks_nor_gains(
     spaces: Spaces, alpha: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     metric = Blend(*spaces, alpha)
-    made: list[float] = []
-    monkeypatch.setattr(greedy, "SPARSE", 0.2)
-
-    def watched(*given: Any) -> float:
-        made.append(pairs_within(*given))
-        return made[-1]
-
-    monkeypatch.setattr(greedy, "pairs_within", watched)
-    fast, slow = cover(metric, 230), plain(metric, 230, monkeypatch)
-    assert made and made[-1] <= 0.2 * LARGE**2
+    fast, slow = (by_rows(metric, 230, monkeypatch, lists=lists) for lists in (True, False))
+    assert fast.lists is not None and slow.lists is None
     assert torch.equal(fast.order, slow.order) and torch.equal(fast.gains, slow.gains)
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.31, 1.0])
+def test_compiled_loops_lazy_or_incremental_make_the_same_picks(
+    spaces: Spaces, alpha: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    metric = Blend(*spaces, alpha)
+    lazy, incremental = cover(metric, 230), cover(metric, 230, update="incremental")
+    slow = by_rows(metric, 230, monkeypatch, lists=False)
+    for each in (lazy, incremental):
+        assert torch.equal(each.order, slow.order) and torch.equal(each.gains, slow.gains)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_the_number_of_threads_changes_nothing(spaces: Spaces, threads: int) -> None:
+    metric, before = Blend(*spaces, 0.5), torch.get_num_threads()
+    one = cover(metric, 100)
+    torch.set_num_threads(threads)
+    try:
+        assert torch.equal(cover(metric, 100).gains, one.gains)
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_a_short_queue_and_a_long_one_give_the_same(spaces: Spaces, monkeypatch: pytest.MonkeyPatch) -> None:
     metric = Blend(*spaces, 0.6)
-    whole = cover(metric, 120)
+    whole = by_rows(metric, 120, monkeypatch, lists=False)
     monkeypatch.setattr(queue, "LISTED", 5)
-    assert torch.equal(cover(metric, 120).order, whole.order)
+    assert torch.equal(by_rows(metric, 120, monkeypatch, lists=False).order, whole.order)
 
 
 def test_every_pick_of_a_large_pool_gains_the_most_that_is_left(spaces: Spaces) -> None:
@@ -100,7 +116,7 @@ def test_lists_hold_the_pairs_closer_than_the_radius_and_no_others(spaces: Space
     near = whole < radius
     assert torch.equal(lists.starts.diff(), near.sum(dim=1))
     assert torch.equal(lists.points.long(), near.nonzero()[:, 1]) and torch.equal(lists.whole, whole[near])
-    assert pairs_within(metric, radius) == pytest.approx(int(near.sum()), rel=0.5)
+    assert pairs_within([metric], [radius]) == pytest.approx(int(near.sum()), rel=0.5)
 
 
 @settings(max_examples=40, deadline=None, derandomize=True)

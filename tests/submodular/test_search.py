@@ -2,7 +2,7 @@
 
 import pytest
 
-from coresift.submodular.search import Searched, evaluations, golden_section, ternary
+from coresift.submodular.search import Searched, evaluations, flat_part, golden_section, ternary
 
 VALLEY = "0.381966 0.618034 0.763932 0.527864 0.673762 0.583592 0.639320 0.604878 0.626165 0.613009 0.609903 0.614928"
 VALLEY += " 0.611823 0.611090"
@@ -24,6 +24,29 @@ def test_the_best_point_may_be_an_early_one() -> None:
 
     found = golden_section(trap, precision=0.005, max_iterations=15)
     assert found.best == pytest.approx(0.381966, abs=1e-6)
+
+
+@pytest.mark.parametrize("ahead", [1, 2, 3, 4])
+def test_looking_ahead_prepares_every_place_before_it_is_asked_for_and_changes_nothing(ahead: int) -> None:
+    batches: list[list[float]] = []
+
+    def prepared(alpha: float) -> float:
+        assert any(alpha in batch for batch in batches)
+        return valley(alpha)
+
+    found = golden_section(prepared, precision=0.005, max_iterations=15, prepare=batches.append, ahead=ahead)
+    assert found == golden_section(valley, precision=0.005, max_iterations=15)
+    assert len(batches) == {1: 13, 2: 7, 3: 4, 4: 3}[ahead]
+    assert max(map(len, batches)) <= 2**ahead
+
+
+@pytest.mark.parametrize(
+    ("values", "part"),
+    [([5.0, 1.0, 3.0], (0.2, 0.2)), ([1.0005, 1.0, 1.0009, 2.0, 1.0], (0.1, 0.3)), ([0.0, 0.0], (0.1, 0.2))],
+)
+def test_the_flat_part_of_a_search_is_what_lies_within_the_tolerance(values: list[float], part: tuple) -> None:
+    trials = [(0.1 * (place + 1), value) for place, value in enumerate(values)]
+    assert flat_part(trials[::-1], tolerance=1e-3) == pytest.approx(part)
 
 
 def test_equal_values_move_golden_section_to_the_right_and_the_first_wins() -> None:

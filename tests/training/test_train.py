@@ -18,7 +18,7 @@ import torch
 from safetensors.torch import load_file
 from transformers import TrainerCallback
 
-from coresift.errors import ModelError, SettingsError, TrainingError
+from coresift.errors import DataError, ModelError, SettingsError, TrainingError
 from coresift.models.load import load_model
 from coresift.models.lora import LoraSettings, load_adapter, lora_parameters
 from coresift.models.render import Rendered, Renderer, render_pool
@@ -315,7 +315,7 @@ def test_rows_that_do_not_fit_are_refused(base: Path, rows: list[Rendered], tmp_
     with pytest.raises(TrainingError, match="no rows to train on"):
         train(base, [], out=tmp_path / "b", settings=SMALL, device="cpu")
     long = Rendered("long", (1,) * 600, (False,) + (True,) * 599)
-    with pytest.raises(TrainingError, match="example long has 600 tokens, but the model takes at most 512"):
+    with pytest.raises(DataError, match="example long has 600 tokens, but the model takes at most 512"):
         train(base, [long], out=tmp_path / "c", settings=SMALL, device="cpu")
     strange = Rendered("strange", (1, 9999), (False, True))
     with pytest.raises(TrainingError, match="example strange has token 9999, but the model knows 288 tokens"):

@@ -7,7 +7,7 @@ import warnings
 import typer
 
 from coresift import __version__
-from coresift.cli import demo, inspect, merge, run, schema, select, stages
+from coresift.cli import bench, demo, inspect, merge, run, schema, select, stages
 from coresift.errors import CoresiftError
 
 app = typer.Typer(
@@ -39,6 +39,8 @@ for name in stages.VERBS:
 app.command("inspect")(inspect.inspect)
 app.command("merge")(merge.merge)
 app.command("schema")(schema.schema)
+# What follows the name belongs to the benchmark, options included.
+app.command("bench", context_settings={"allow_interspersed_args": False})(bench.bench)
 
 
 def run_command(arguments: list[str] | None = None) -> int:

@@ -1,11 +1,11 @@
 """`coresift run`: every stage of a recipe."""
 
-from coresift.cli.options import Overrides, RecipeFile
+from coresift.cli.options import Memory, Overrides, RecipeFile, with_memory
 
 
-def run(recipe: RecipeFile, set: Overrides = None) -> None:
+def run(recipe: RecipeFile, set: Overrides = None, memory: Memory = None) -> None:
     """Run every stage of a recipe; what is done is skipped, what was killed goes on."""
-    carry_out(recipe, set)
+    carry_out(recipe, with_memory(set, memory))
 
 
 def carry_out(recipe: str, overrides: list[str] | None) -> None:

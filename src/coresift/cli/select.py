@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from coresift.cli.options import Overrides
+from coresift.cli.options import Memory, Overrides, with_memory
 from coresift.errors import SettingsError
 
 
@@ -23,8 +23,10 @@ def select(
     ] = None,
     skip_bad_rows: Annotated[bool, typer.Option("--skip-bad-rows", help="Leave bad rows out and list them.")] = False,
     set: Overrides = None,
+    memory: Memory = None,
 ) -> None:
     """Choose a coreset: warm-up, gradient features, selection; no final training."""
+    set = with_memory(set, memory)
     if pool.endswith((".yaml", ".yml")) or _is_shipped(pool):
         _stage(pool, model, out, set)
         return

@@ -10,6 +10,10 @@ from torch import nn
 from coresift import fingerprints
 from coresift.data.pool import Pool
 from coresift.evaluation.generation import generate
+from coresift.evaluation.in_context import question
+from coresift.evaluation.judge import Judge
+from coresift.evaluation.metrics import Metric, check_metrics, score_answers
+from coresift.models.encoders import Encoder
 from coresift.models.losses import pool_losses
 from coresift.models.render import Rendered, Renderer
 
@@ -21,10 +25,12 @@ class HeldOut:
     """Examples a model is scored on.
 
     Attributes:
-        pool: The examples; the last turn is the expected answer.
+        pool: The examples; the last assistant turn is the expected answer.
         rows: The same, rendered.
         kinds: For each example "knowledge", "following" or "" (not labelled).
         answers: Whether answers are generated and compared exactly.
+        max_new_tokens: Longest answer.
+        metrics: What else the answers are scored by.
     """
 
     pool: Pool
@@ -32,12 +38,16 @@ class HeldOut:
     kinds: tuple[str, ...]
     answers: bool
     max_new_tokens: int = 64
+    metrics: tuple[Metric, ...] = ()
 
     @property
     def fingerprint(self) -> str:
         """Hash of everything a score depends on besides the model."""
         rows = [[row.id, row.tokens, row.n_targets] for row in self.rows]
-        return fingerprints.of_json([self.pool.fingerprint, rows, self.kinds, self.answers, self.max_new_tokens])
+        metrics = [list(self.metrics)] if self.metrics else []  # scores that were made without any stay what they are
+        return fingerprints.of_json(
+            [self.pool.fingerprint, rows, self.kinds, self.answers, self.max_new_tokens, *metrics]
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,18 +57,41 @@ class Scores:
     Attributes:
         loss: Mean over examples of each loss, nats per token.
         accuracy: Share of exact answers, by kind and over "all"; None when no answers were generated.
+        metrics: `AnswerScores.to_json` of the metrics asked for; None when there are none.
     """
 
     loss: Mapping[str, float]
     accuracy: Mapping[str, float] | None
+    metrics: Mapping[str, Any] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As plain values."""
         return asdict(self)
 
 
-def score(model: nn.Module, held_out: HeldOut, renderer: Renderer, *, batch_tokens: int = 8192) -> Scores:
-    """Score a model in evaluation mode on the held-out examples."""
+def score(
+    model: nn.Module,
+    held_out: HeldOut,
+    renderer: Renderer,
+    *,
+    batch_tokens: int = 8192,
+    encoder: Encoder | None = None,
+    judge: Judge | None = None,
+) -> Scores:
+    """Score a model in evaluation mode on the held-out examples.
+
+    Args:
+        model: A causal language model.
+        held_out: The examples and what is asked of them.
+        renderer: The model's tokenizer and chat template.
+        batch_tokens: Upper bound on rows x padded length of one forward pass.
+        encoder: For the metric `similarity`.
+        judge: For the metric `judge`.
+
+    Raises:
+        SettingsError, ModelError: If a metric cannot be computed, before anything is.
+    """
+    check_metrics(held_out.metrics, encoder=encoder, judge=judge)
     losses = pool_losses(
         model,
         held_out.rows,
@@ -67,23 +100,29 @@ def score(model: nn.Module, held_out: HeldOut, renderer: Renderer, *, batch_toke
         batch_tokens=batch_tokens,
     )
     means = {name: float(getattr(losses, name).double().mean()) for name in LOSSES}
-    return Scores(loss=means, accuracy=_accuracy(model, held_out, renderer) if held_out.answers else None)
+    if not held_out.answers:
+        return Scores(loss=means, accuracy=None)
+    said = _answers(model, held_out, renderer)
+    scored = score_answers(
+        said, tuple(held_out.pool), metrics=("exact", *held_out.metrics), encoder=encoder, judge=judge
+    )
+    right = [value == 1.0 for value in scored.each["exact"]]
+    return Scores(
+        loss=means,
+        accuracy=share_by_kind(right, held_out.kinds),
+        metrics=scored.to_json() if held_out.metrics else None,
+    )
 
 
-def _accuracy(model: nn.Module, held_out: HeldOut, renderer: Renderer) -> dict[str, float]:
-    prompts = [renderer.prompt(example.messages[:-1]) for example in held_out.pool]
-    answers = generate(
+def _answers(model: nn.Module, held_out: HeldOut, renderer: Renderer) -> list[str]:
+    said = generate(
         model,
-        prompts,
+        [renderer.prompt(question(example)) for example in held_out.pool],
         stop_tokens=renderer.stop_tokens,
         pad_token=renderer.pad_token,
         max_new_tokens=held_out.max_new_tokens,
     )
-    right = [
-        renderer.decode(answer).strip() == example.messages[-1].content.strip()
-        for answer, example in zip(answers, held_out.pool, strict=True)
-    ]
-    return share_by_kind(right, held_out.kinds)
+    return [renderer.decode(tokens) for tokens in said]
 
 
 def share_by_kind(right: Sequence[bool], kinds: Sequence[str]) -> dict[str, float]:

@@ -8,13 +8,13 @@ decode to the response.
 """
 
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from coresift.data.pool import Example, Message, Pool
-from coresift.errors import ModelError, RenderError
+from coresift.errors import DataError, ModelError, RenderError
 from coresift.models.template import Split, TemplateMismatch, split_conversation
 from coresift.progress import track
 
@@ -45,6 +45,16 @@ class Rendered:
     def n_targets(self) -> int:
         """How many tokens are predicted."""
         return sum(self.response)
+
+
+def refuse_longer(rows: Iterable[Rendered], limit: int | None) -> None:
+    """Raise DataError if a row has more than `limit` tokens, the most that a model takes; None is no limit."""
+    longest = max(rows, key=lambda row: len(row.tokens))
+    if limit is not None and len(longest.tokens) > limit:
+        raise DataError(
+            f"example {longest.id} has {len(longest.tokens)} tokens, but the model takes at most {limit}. "
+            f"Set pool.max_tokens={limit} or lower."
+        )
 
 
 class Renderer:

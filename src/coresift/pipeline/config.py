@@ -6,6 +6,7 @@ from pydantic import BeforeValidator, Field, PlainSerializer, ValidationError, W
 
 from coresift.budget import Budget
 from coresift.errors import SettingsError
+from coresift.memory import parse_memory
 from coresift.pipeline.faults import in_words
 from coresift.select import Selector
 from coresift.selectors import SELECTORS
@@ -71,6 +72,9 @@ class CompareSettings(Settings):
 
     base: bool = Field(True, description="Score the untuned model.")
     random: int = Field(0, ge=0, description="Random subsets of the same budget, one seed each.")
+    balanced_random: int = Field(
+        0, ge=0, description="Random subsets with equal shares of the sources, trained on without weights."
+    )
     full: bool = Field(False, description="The whole pool.")
     unweighted: bool = Field(False, description="The coreset itself, trained on without its weights.")
 
@@ -95,10 +99,27 @@ def _dump_method(method: Any) -> dict[str, Any]:
 def _method_schema() -> dict[str, Any]:
     choices = []
     for name, selector in SELECTORS.items():
-        schema = selector.model_json_schema()
+        schema = _inlined(selector.model_json_schema())
         schema["properties"] = {"name": {"const": name}, **schema.get("properties", {})}
         choices.append({**schema, "required": ["name", *schema.get("required", [])]})
     return {"anyOf": choices}
+
+
+def _inlined(schema: dict[str, Any]) -> dict[str, Any]:
+    """A schema whose references to its own definitions are put in their place: it will be part of a larger one."""
+    known = schema.pop("$defs", {})
+
+    def put(value: Any) -> Any:
+        if isinstance(value, list):
+            return [put(each) for each in value]
+        if not isinstance(value, dict):
+            return value
+        if "$ref" in value:
+            rest = {key: each for key, each in value.items() if key != "$ref"}
+            return {**put(known[value["$ref"].removeprefix("#/$defs/")]), **put(rest)}
+        return {key: put(each) for key, each in value.items()}
+
+    return {key: put(value) for key, value in schema.items()}
 
 
 Method = Annotated[Any, BeforeValidator(_parse_method), PlainSerializer(_dump_method), WithJsonSchema(_method_schema())]
@@ -118,6 +139,9 @@ class Recipe(Settings):
     budget: int | float | str | list[int | float | str] = Field(
         0.05, description='A count, a fraction, "5%", or "20000 tokens"; a list gives nested coresets.'
     )
+    memory: str = Field(
+        "auto", description="What selecting may use beyond the features, such as 3GB; auto: most of what is free."
+    )
     train: TrainSettings | None = Field(None, description="Final training; null: only select.")
     merge: bool = Field(False, description="Also leave the trained adapter merged into a full model.")
     evaluate: EvaluateSettings = EvaluateSettings()
@@ -133,11 +157,12 @@ class Recipe(Settings):
         return self
 
     @model_validator(mode="after")
-    def _understood_budgets(self) -> "Recipe":
+    def _understood_amounts(self) -> "Recipe":
         if len(self.budgets) == 0:
             raise SettingsError("budget is an empty list. Give at least one count, fraction or number of tokens.")
         for budget in self.budgets:
             Budget.parse(budget)
+        parse_memory(self.memory)
         return self
 
     @model_validator(mode="after")
@@ -156,9 +181,10 @@ class Recipe(Settings):
     @model_validator(mode="after")
     def _comparisons_of_something_else(self) -> "Recipe":
         name = self.selector.name
-        if (name == "random" and self.compare.random > 0) or (name == "full" and self.compare.full):
+        setting = name.replace("-", "_")
+        if name in ("random", "balanced-random", "full") and getattr(self.compare, setting) > 0:
             raise SettingsError(
-                f"compare.{name} is set, but method.name is {name!r}: both would be the same thing. Leave one out."
+                f"compare.{setting} is set, but method.name is {name!r}: both would be the same thing. Leave one out."
             )
         return self
 

@@ -40,7 +40,8 @@ def _nearest(place: tuple[Any, ...], model: type[BaseModel]) -> str:
         if len(inner) == 0:
             return ""
         model = inner[0]
-    close = difflib.get_close_matches(str(place[-1]), model.model_fields, n=1)
+    known = [field.alias or name for name, field in model.model_fields.items()]
+    close = difflib.get_close_matches(str(place[-1]), known, n=1)
     return f" Did you mean {close[0]!r}?" if close else ""
 
 

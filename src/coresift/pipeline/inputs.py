@@ -14,7 +14,7 @@ from coresift.data.splits import random_positions
 from coresift.errors import DataError
 from coresift.evaluation.scores import HeldOut
 from coresift.models.load import load_tokenizer, max_positions
-from coresift.models.render import Rendered, RenderedPool, Renderer, render_pool
+from coresift.models.render import Rendered, RenderedPool, Renderer, refuse_longer, render_pool
 from coresift.pipeline.config import Recipe
 
 WORLD = "world"
@@ -69,13 +69,7 @@ class Inputs:
 
     def refuse_longer_than_model(self) -> None:
         """Raise DataError if an example that fits `pool.max_tokens` is longer than the model takes."""
-        longest = max((row for row in self.rendered.rows if row is not None), key=lambda row: len(row.tokens))
-        limit = max_positions(self.base)
-        if limit is not None and len(longest.tokens) > limit:
-            raise DataError(
-                f"example {longest.id} has {len(longest.tokens)} tokens, and {self.recipe.model.path} takes at most "
-                f"{limit}. Set pool.max_tokens={limit}."
-            )
+        refuse_longer((row for row in self.rendered.rows if row is not None), max_positions(self.base))
 
     @cached_property
     def held_out_positions(self) -> np.ndarray:

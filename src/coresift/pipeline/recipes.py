@@ -14,17 +14,33 @@ from coresift.errors import SettingsError
 from coresift.pipeline.config import Recipe
 from coresift.pipeline.faults import in_words
 
+HEADER = "# Every setting of a run, as a recipe that can be run again; behind a value stands where it came from."
+"""The first line of resolved settings, by which they are known when they are run again."""
+
 
 @dataclass(frozen=True)
 class Resolved:
-    """A recipe and the origin of every value: `default`, the recipe's file name, or `--set`."""
+    """A recipe and where its values came from.
+
+    Attributes:
+        recipe: The recipe.
+        origins: Dotted setting -> `default`, the recipe's file name, or `--set`.
+        source: The file that all settings without an origin came from, if that file is the resolved settings of a run:
+            it sets every value, so naming it behind each would say nothing. Empty for other recipes.
+    """
 
     recipe: Recipe
     origins: Mapping[str, str]
+    source: str = ""
 
     def to_yaml(self) -> str:
-        """The resolved settings as a recipe that can be run again; each line says where its value came from."""
-        return "\n".join(_lines(self.recipe.model_dump(mode="json"), self.origins)) + "\n"
+        """The resolved settings as a recipe that can be run again."""
+        once = [f"# Values with nothing behind them are those of {self.source}."] if self.source else []
+        return "\n".join([HEADER, *once, *_lines(self.recipe.model_dump(mode="json"), self.origins)]) + "\n"
+
+    def said_once(self, source: str) -> "Resolved":
+        """The same, with one origin named for all its values together."""
+        return Resolved(self.recipe, {key: its for key, its in self.origins.items() if its != source}, source)
 
 
 def load_recipe(source: str | Path, overrides: Sequence[str] = ()) -> Resolved:
@@ -39,12 +55,14 @@ def load_recipe(source: str | Path, overrides: Sequence[str] = ()) -> Resolved:
     """
     path = find_recipe(source)
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        values = yaml.safe_load(text)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path}: not a readable YAML file ({error}). Mend it and run again.") from None
     if not isinstance(values, dict):
         raise SettingsError(f"{path}: a recipe is a mapping of settings, found {type(values).__name__}.")
-    return resolve(values, overrides, origin=path.name)
+    resolved = resolve(values, overrides, origin=path.name)
+    return resolved.said_once(path.name) if text.startswith(HEADER) else resolved
 
 
 def find_recipe(source: str | Path) -> Path:
@@ -130,5 +148,5 @@ def _lines(values: Mapping[str, Any], origins: Mapping[str, str], prefix: str = 
         else:
             text = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=10**9)
             shown = text.removesuffix("...\n").strip()
-            lines.append(f"{indent}{key}: {shown}  # {origins.get(place, 'default')}")
+            lines.append(f"{indent}{key}: {shown}" + (f"  # {origins[place]}" if place in origins else ""))
     return lines

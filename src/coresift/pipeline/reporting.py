@@ -50,6 +50,7 @@ def gather(run: Run, coreset: Coreset) -> RunView:
         },
         settings=run.recipe.model_dump(mode="json"),
         origins=run.resolved.origins,
+        source=run.resolved.source,
         budget=str(coreset.provenance.get("budget", "")),
         weighting=read_json(run.folder / "final" / "training.json", {}).get("weighting"),
         trials=coreset.diagnostics.get("trials") or [],

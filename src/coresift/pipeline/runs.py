@@ -44,9 +44,9 @@ class Run:
         return self.folder / "settings.yaml"
 
     def _refuse_other_settings(self) -> None:
-        if not self.settings_file.exists() or len(self.costs) == 0:
+        found = self._recorded()
+        if found is None or len(self.costs) == 0:
             return  # no stage has finished here: there is nothing that other settings could be mixed with
-        found = yaml.safe_load(self.settings_file.read_text(encoding="utf-8"))
         differences = both_sides(found, self.recipe.model_dump(mode="json"), holder="the folder")
         if differences:
             raise RunError(
@@ -54,15 +54,20 @@ class Run:
                 "Use another run folder (another name or --out), the same settings, or delete the folder."
             )
 
+    def _recorded(self) -> Any:
+        """The settings in the folder, as plain values; None where there are none."""
+        if not self.settings_file.exists():
+            return None
+        return yaml.safe_load(self.settings_file.read_text(encoding="utf-8"))
+
     def begin(self) -> None:
         """Check the inputs against the settings, then record the settings: the first thing a run writes."""
         self._refuse_foreign_folder()
         resolve_device(self.recipe.model.device)
         self.inputs.refuse_longer_than_model()
         self._refuse_impossible_budgets()
-        text = self.resolved.to_yaml()
-        if not self.settings_file.exists() or self.settings_file.read_text(encoding="utf-8") != text:
-            files.write_text(self.settings_file, text)
+        if self._recorded() != self.recipe.model_dump(mode="json"):  # the same values keep their first origins
+            files.write_text(self.settings_file, self.resolved.to_yaml())
 
     def _refuse_foreign_folder(self) -> None:
         if self.folder.is_dir() and any(self.folder.iterdir()) and not self.settings_file.exists():

@@ -31,7 +31,7 @@ def evaluate(run: Run, *, say: Say = print) -> list[dict[str, Any]]:
     singles = {name: _score_one(run, name, checkpoint, say) for name, checkpoint in trained.items()}
     groups: dict[str, list[str]] = {}
     for name in trained:
-        groups.setdefault("random" if name.startswith("random-") else name, []).append(name)
+        groups.setdefault(_without_repeat(name), []).append(name)
     rows = [
         _row(run, group, [singles[name] for name in names], [trained[name] for name in names])
         for group, names in groups.items()
@@ -40,6 +40,12 @@ def evaluate(run: Run, *, say: Say = print) -> list[dict[str, Any]]:
         rows.append(_row(run, "none (base model)", [_score_one(run, "base", None, say)], []))
     files.write_json(run.folder / "scores.json", {"test_examples": len(run.inputs.held_out.pool), "rows": rows})
     return rows
+
+
+def _without_repeat(name: str) -> str:
+    """`random` for `random-0`, `random-1`, ...: repeats share a row."""
+    row = name.rpartition("-")[0]
+    return row if row in ("random", "balanced-random") else name
 
 
 def _score_one(run: Run, name: str, checkpoint: Checkpoint | None, say: Say) -> dict[str, Any]:

@@ -3,12 +3,14 @@
 warmup ─▶ extract ─▶ select ─▶ train ─▶ evaluate ─▶ report
 """
 
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
+from pydantic import BaseModel
 
 from coresift import files
 from coresift.budget import Budget
@@ -21,10 +23,12 @@ from coresift.features.specs import GradientSpec
 from coresift.features.store import FeatureStore
 from coresift.models.load import load_model, model_fingerprint
 from coresift.models.lora import load_adapter, merge_adapter
+from coresift.pipeline import budgets
 from coresift.pipeline.runs import Run
+from coresift.savepoints import InFolder
 from coresift.seeds import derive
 from coresift.select import select as choose
-from coresift.selectors import Full, Random
+from coresift.selectors import BalancedRandom, Full, Random
 from coresift.training.checkpoints import Checkpoint
 from coresift.training.settings import TrainSettings
 from coresift.training.trainer import train as fine_tune
@@ -118,22 +122,41 @@ def select(run: Run, *, say: Say = print) -> Coreset:
         run.recipe.budgets,
         ids=[run.inputs.pool[int(position)].id for position in run.inputs.candidates],
         tokens=np.array([len(row.tokens) for row in run.inputs.rows]),
+        groups=_sources(run),
         seed=derive(run.recipe.seed, "selection"),
+        memory=run.recipe.memory,
+        savepoints=InFolder(run.folder / "selection", _selection_identity(run, store)),
         provenance={"fingerprints": run.inputs.fingerprints, "seed": run.recipe.seed},
     )
-    placed = sorted((_in_pool(run, coreset) for coreset in coresets), key=len)
-    for coreset in placed[:-1]:
-        _write(run, coreset, run.folder / "budgets" / str(len(coreset)))
-    _write(run, placed[-1], run.folder)
+    placed = budgets.distinct([_in_pool(run, coreset) for coreset in coresets])
+    for coreset, name in zip(placed, budgets.folders(placed), strict=True):
+        _write(run, coreset, run.folder / name)
+    shutil.rmtree(run.folder / "selection", ignore_errors=True)  # what a killed selection would have gone on from
     seconds = placed[-1].provenance["seconds"]
     # The products behind the symmetric half of each distance matrix; what follows them is not matrix work.
     products = len(run.inputs.rows) ** 2 * sum(spec.dim for spec in gradient_specs(run))
     run.record("selection", seconds=seconds, flops=float(products))
     name, n = run.recipe.selector.name, len(run.inputs.rows)
     say(f"selection: {len(placed[-1])} of {n} examples by {name}, {seconds:.1f} s")
+    if "distances" in placed[-1].diagnostics:
+        say(f"distances: {placed[-1].diagnostics['distances']['reason']}")
+    for line in budgets.in_words(placed):
+        say(line)
     if placed[-1].diagnostics.get("shortfall"):
         say(f"fewer than asked for: {placed[-1].diagnostics['shortfall']}")
     return placed[-1]
+
+
+def _selection_identity(run: Run, store: FeatureStore | None) -> dict[str, object]:
+    """Everything that work on the way to a selection depends on."""
+    method = run.recipe.selector
+    settings = method.model_dump(mode="json") if isinstance(method, BaseModel) else {}
+    features = store.identity if store is not None else {}
+    return {"features": features, "method": method.name, "settings": settings, "memory": run.recipe.memory}
+
+
+def _sources(run: Run) -> list[str]:
+    return [run.inputs.pool[int(position)].source for position in run.inputs.candidates]
 
 
 def _inputs_in_words(run: Run) -> str:
@@ -171,6 +194,8 @@ def _write(run: Run, coreset: Coreset, folder: Path) -> None:
     trials = coreset.diagnostics.get("trials") or []
     if len(trials) > 0:
         files.write_text(folder / "alpha_search.csv", _trials_csv(trials, coreset.diagnostics["alpha"]))
+    if coreset.diagnostics.get("alpha_mode") == "plateau":
+        files.write_text(folder / "errors.csv", _errors_csv(trials))
     write_coreset(folder / "coreset.jsonl", run.inputs.pool, coreset.indices, coreset.weights)
 
 
@@ -183,11 +208,18 @@ def _trials_csv(trials: list[dict[str, float]], chosen: float) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _errors_csv(trials: list[dict[str, float]]) -> str:
+    """The two error curves alone, in the columns that MINT is published with."""
+    lines = [f"{trial['alpha']!r},{trial['B_KN']!r},{trial['B_IF']!r}" for trial in trials]
+    return "\n".join(["alpha,B_KN,B_IF", *lines]) + "\n"
+
+
 def train(run: Run, *, say: Say = print) -> dict[str, Checkpoint]:
     """Train the final model on the coreset, and the models it is compared with.
 
     Returns:
-        Name -> checkpoint: the method's name first, then `NAME, unweighted`, `random-0`, ..., `full`.
+        Name -> checkpoint: the method's name first, then `NAME, unweighted`, `random-0`, ..., `balanced-random-0`, ...,
+        `full`.
     """
     coreset = select(run, say=say)
     if run.recipe.train is None:
@@ -198,15 +230,17 @@ def train(run: Run, *, say: Say = print) -> dict[str, Checkpoint]:
         merge_adapter(run.inputs.base, final.adapter, final.folder / "merged")
     name = run.recipe.selector.name
     trained = {name: final}
+    unweighted = run.recipe.train.model_copy(update={"weighting": "none"})
     if run.recipe.compare.unweighted:
-        settings = run.recipe.train.model_copy(update={"weighting": "none"})
         out = run.folder / "compare" / "unweighted" / "final"
-        trained[f"{name}, unweighted"] = _train_on(run, coreset, out, "training without weights", say, settings)
+        trained[f"{name}, unweighted"] = _train_on(run, coreset, out, "training without weights", say, unweighted)
     for name, other in _comparisons(run, len(coreset)).items():
         folder = run.folder / "compare" / name
         if not (folder / "coreset.jsonl").exists():
             _write(run, other, folder)
-        trained[name] = _train_on(run, other, folder / "final", f"training on {name}", say)
+        # Weights would take back the equal shares, which are the point of a balanced subset.
+        settings = unweighted if name.startswith("balanced-random") else None
+        trained[name] = _train_on(run, other, folder / "final", f"training on {name}", say, settings)
     return trained
 
 
@@ -217,6 +251,11 @@ def _comparisons(run: Run, size: int) -> dict[str, Coreset]:
     for repeat in range(run.recipe.compare.random):
         seed = derive(run.recipe.seed, "compare", repeat)
         sets[f"random-{repeat}"] = choose(Random(), None, size, ids=ids, seed=seed, provenance=stamp)
+    for repeat in range(run.recipe.compare.balanced_random):
+        seed = derive(run.recipe.seed, "compare", repeat)
+        sets[f"balanced-random-{repeat}"] = choose(
+            BalancedRandom(), None, size, ids=ids, groups=_sources(run), seed=seed, provenance=stamp
+        )
     if run.recipe.compare.full:
         sets["full"] = choose(Full(), None, 1.0, ids=ids, provenance=stamp)
     return {name: _in_pool(run, coreset) for name, coreset in sets.items()}

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from coresift.report.pareto import pareto_front
+from coresift.report.pareto import pareto_front, with_room
 from coresift.report.plateau import plateau_figure
 from coresift.report.scatter import drawn_positions, spaces_of
 from coresift.report.sections import chosen_trial, response_lengths, source_mix, weight_facts
@@ -89,7 +89,7 @@ def alpha_figure(view: RunView, theme: Theme) -> "Figure | None":
 
 
 def pareto_figure(view: RunView, theme: Theme) -> "Figure | None":
-    """Following error against knowledge error of all trials, the front between them, the chosen point ringed."""
+    """Following error against knowledge error of all trials with their front; the chosen ringed, some alphas named."""
     if len(view.trials) < 2:
         return None
     points = [(float(trial["B_KN"]), float(trial["B_IF"])) for trial in view.trials]
@@ -105,6 +105,10 @@ def pareto_figure(view: RunView, theme: Theme) -> "Figure | None":
         axis.plot(*points[place], "o", markersize=13, markerfacecolor="none", markeredgecolor=theme.ink, zorder=5)
         note = f"chosen, α = {number(float(view.trials[place]['alpha']), digits=3)}"
         axis.annotate(note, points[place], (9, 8), textcoords="offset points", color=theme.ink, fontsize=9)
+    for i in with_room(points, [place or 0, 0, len(points) - 1]):
+        if i != place:
+            alpha = number(float(view.trials[i]["alpha"]), digits=2)
+            axis.annotate(alpha, points[i], (5, 4), textcoords="offset points", color=theme.muted, fontsize=7.5)
     axis.set_xlabel("knowledge error")
     axis.set_ylabel("following error")
     axis.margins(0.12)

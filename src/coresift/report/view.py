@@ -26,6 +26,7 @@ class RunView:
             effective_size, certificate {error, lower_bound}. B and A are sums over the pool.
         settings: the resolved recipe, nested.
         origins: dotted setting -> where its value came from ("recipe", "--set", "default").
+        source: where the values of settings without an origin came from; empty when not recorded.
         budget: the budget as it was asked for, e.g. "5%"; empty when not recorded.
         weighting: how the final training used the weights; None when no final model was trained here.
         trials: one {alpha, B_KN, B_IF} per alpha tried, in the order tried.
@@ -49,6 +50,7 @@ class RunView:
     coreset: Row
     settings: Row = field(default_factory=dict)
     origins: Mapping[str, str] = field(default_factory=dict)
+    source: str = ""
     budget: str = ""
     weighting: Weighting | None = None
     trials: Sequence[Row] = ()

@@ -17,6 +17,7 @@ METHOD_NAMES = {
     "tagcos": "TAGCOS",
     "kcenter": "k-center",
     "random": "Random selection",
+    "balanced-random": "Balanced random selection",
     "full": "The full pool",
 }
 
@@ -44,8 +45,9 @@ def chosen(view: RunView) -> str:
     if view.method == "full":
         kept = f"{whole} examples" if limits == "" else f"{picks} of {whole} examples, all that could be chosen"
         sentence = f"{start}the whole pool was kept, {kept}"
-    elif view.method == "random":
-        sentence = f"{start}{picks} of the pool's {whole} examples{limits and limits + ','} were chosen at random"
+    elif view.method in ("random", "balanced-random"):
+        how = "at random" if view.method == "random" else "at random with equal shares for all sources"
+        sentence = f"{start}{picks} of the pool's {whole} examples{limits and limits + ','} were chosen {how}"
     else:
         sentence = f"{start}{method_name(view.method)} chose {picks} of the pool's {whole} examples{limits}"
     short = view.diagnostics.get("shortfall")

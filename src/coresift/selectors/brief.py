@@ -6,8 +6,7 @@ short: the composite is multiplied by alpha (1 - alpha), which picks the same an
 alpha ever evaluated wins; distances are computed once for all alphas.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field
@@ -17,13 +16,21 @@ from coresift.features.settings import GradientSettings
 from coresift.features.specs import FeatureSpec, GradientSpec
 from coresift.progress import Progress
 from coresift.select import Problem, Selection
+from coresift.submodular.balls import Balls
 from coresift.submodular.certificate import certify
-from coresift.submodular.distances import Blend, Distances, pairwise
-from coresift.submodular.greedy import Assignment, assign, cover
+from coresift.submodular.distances import Blend, Metric
+from coresift.submodular.greedy import Assignment, assign, cover_all
+from coresift.submodular.plan import Plan, spaces_of
 from coresift.submodular.quality import assigned_sum, gradient_error, nearest_sum
-from coresift.submodular.search import evaluations, golden_section, ternary
+from coresift.submodular.search import evaluations, flat_part, golden_section, ternary
+from coresift.submodular.stochastic import cover_stochastic
+from coresift.submodular.tiled_cover import lists_of
+from coresift.submodular.underway import Cover
 
-SEARCHES: dict[str, Callable[..., Any]] = {"golden": golden_section, "ternary": ternary}
+FLAT = 1e-3
+"""Totals within this part of the lowest are told apart by chance: 16 and 24 bit distances differ by as much."""
+AHEAD = 3
+"""Iterations of the search prepared together when alphas share passes over the distances."""
 
 
 class Brief(GradientSettings):
@@ -34,6 +41,7 @@ class Brief(GradientSettings):
         search: `golden` section or `ternary` search of [0, 1].
         precision: Width of the last interval.
         max_iterations: Most iterations of the search.
+        stochastic: None for exact greedy; else the epsilon of stochastic greedy, which needs no lists of near pairs.
     """
 
     name: ClassVar[str] = "brief"
@@ -41,6 +49,7 @@ class Brief(GradientSettings):
     search: Literal["golden", "ternary"] = "golden"
     precision: float = Field(0.005, gt=0.0, lt=1.0)
     max_iterations: int = Field(15, ge=1)
+    stochastic: float | None = Field(None, gt=0.0, lt=1.0)
 
     @property
     def knowledge(self) -> GradientSpec:
@@ -59,20 +68,26 @@ class Brief(GradientSettings):
 
     def select(self, problem: Problem, size: int) -> Selection:
         """Pick `size` examples; prefixes are the same method at the same alpha."""
-        spaces = _Spaces(
-            pairwise(problem[self.knowledge], name="knowledge", label="knowledge distances"),
-            pairwise(problem[self.following], name="following", label="following distances"),
-        )
+        rows = {"knowledge": problem[self.knowledge], "following": problem[self.following]}
+        held, plan = spaces_of(rows, problem.memory)
+        spaces = _Spaces(held["knowledge"], held["following"], plan, problem, self.stochastic)
         trials = self._trials(spaces, size)
         best = min(trials, key=lambda trial: trial.total)
-        blend, order = spaces.at(best.alpha), best.order
-        shared = {**self._searched(size), "alpha": best.alpha, "trials": [trial.facts for trial in trials]}
+        blend, order = spaces.at(best.alpha), best.cover.order
+        gains = best.cover.gains.tolist()
+        shared = {**self._searched(size, trials), "alpha": best.alpha, "trials": [trial.facts for trial in trials]}
         errors = _Errors(problem[self.knowledge.stored], problem[self.following.stored])
 
         def answer(part: int, prefixes: dict[int, Selection]) -> Selection:
             picks = order[:part]
             owners = assign(blend, picks)
-            facts = {**shared, "gains": best.gains[:part], **_measures(spaces, blend, picks, owners, errors)}
+            lists = lists_of(blend, best.cover, problem.savepoints) if part == size else None
+            facts = {
+                **shared,
+                "gains": gains[:part],
+                **_measures(spaces, blend, picks, owners, errors, lists),
+                "distances": {"way": plan.way, "bits": plan.bits, "reason": plan.reason},
+            }
             return Selection(
                 indices=picks.cpu().numpy(),
                 weights=owners.counts.cpu().numpy(),
@@ -86,9 +101,16 @@ class Brief(GradientSettings):
     def _trials(self, spaces: "_Spaces", size: int) -> list["_Trial"]:
         """Every alpha evaluated, in order; one if alpha is given."""
         trials: list[_Trial] = []
+        covers: dict[float, Cover] = {}
+
+        def prepare(alphas: list[float]) -> None:
+            covers.clear()  # what was foreseen and not asked for is let go, with its lists
+            covers.update(zip(alphas, spaces.covers(alphas, size), strict=True))
 
         def evaluate(alpha: float) -> float:
-            trials.append(_Trial.of(spaces, alpha, size))
+            trials.append(_Trial.of(spaces, alpha, covers[alpha]))
+            best = min(trials, key=lambda trial: trial.total)
+            trials[:] = [trial if trial is best else trial.slim() for trial in trials]
             progress.advance()
             return trials[-1].total
 
@@ -96,25 +118,45 @@ class Brief(GradientSettings):
         total = 1 if self.alpha is not None else evaluations(self.search, **limits)
         with Progress("search over alpha", total, unit="alphas") as progress:
             if self.alpha is not None:
+                prepare([self.alpha])
                 evaluate(self.alpha)
+            elif self.search == "golden":
+                golden_section(evaluate, **limits, prepare=prepare, ahead=spaces.ahead)
             else:
-                SEARCHES[self.search](evaluate, **limits)
+                ternary(evaluate, **limits, prepare=prepare)
         return trials
 
-    def _searched(self, size: int) -> dict[str, Any]:
+    def _searched(self, size: int, trials: list["_Trial"]) -> dict[str, Any]:
         if self.alpha is not None:
             return {"alpha_mode": "fixed", "search": None}
         facts = {"method": self.search, "precision": self.precision, "max_iterations": self.max_iterations}
-        return {"alpha_mode": "searched", "search": {**facts, "size": size}}
+        flat = flat_part([(trial.alpha, trial.total) for trial in trials], tolerance=FLAT)
+        return {"alpha_mode": "searched", "search": {**facts, "size": size, "tolerance": FLAT, "flat": list(flat)}}
 
 
 @dataclass(frozen=True, slots=True)
 class _Spaces:
-    knowledge: Distances
-    following: Distances
+    knowledge: Metric
+    following: Metric
+    plan: Plan
+    problem: Problem
+    stochastic: float | None
 
     def at(self, alpha: float) -> Blend:
         return Blend(self.knowledge, self.following, alpha)
+
+    @property
+    def ahead(self) -> int:
+        """Iterations of a search prepared together: without a matrix several alphas share each pass."""
+        return AHEAD if self.plan.way == "tiled" and self.stochastic is None else 1
+
+    def covers(self, alphas: list[float], size: int) -> list[Cover]:
+        blends = [self.at(alpha) for alpha in alphas]
+        if self.stochastic is not None:
+            return [cover_stochastic(blend, size, epsilon=self.stochastic, seed=self.problem.seed) for blend in blends]
+        # Half of the room for pairs is left to the lists of the best alpha so far.
+        room = self.plan.pairs / (2 if self.ahead > 1 else 1)
+        return cover_all(blends, size, savepoints=self.problem.savepoints, pairs=room)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,16 +164,16 @@ class _Trial:
     """One alpha: its picks in greedy order and the two sums that the search adds up."""
 
     alpha: float
-    order: Tensor
-    gains: list[float]
+    cover: Cover
     knowledge: float
     following: float
 
     @classmethod
-    def of(cls, spaces: _Spaces, alpha: float, size: int) -> "_Trial":
-        covered = cover(spaces.at(alpha), size)
-        sums = nearest_sum(spaces.knowledge, covered.order), nearest_sum(spaces.following, covered.order)
-        return cls(alpha, covered.order, covered.gains.tolist(), *sums)
+    def of(cls, spaces: _Spaces, alpha: float, cover: Cover) -> "_Trial":
+        return cls(alpha, cover, nearest_sum(spaces.knowledge, cover.order), nearest_sum(spaces.following, cover.order))
+
+    def slim(self) -> "_Trial":
+        return replace(self, cover=self.cover.slim())
 
     @property
     def total(self) -> float:
@@ -139,7 +181,8 @@ class _Trial:
 
     @property
     def facts(self) -> dict[str, Any]:
-        return {"alpha": self.alpha, "B_KN": self.knowledge, "B_IF": self.following, "picks": self.order.tolist()}
+        picks = self.cover.order.tolist()
+        return {"alpha": self.alpha, "B_KN": self.knowledge, "B_IF": self.following, "picks": picks}
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,10 +199,12 @@ class _Errors:
         return {key: float(vector.norm()) for key, vector in vectors.items()}
 
 
-def _measures(spaces: _Spaces, blend: Blend, picks: Tensor, owners: Assignment, errors: _Errors) -> dict[str, Any]:
+def _measures(
+    spaces: _Spaces, blend: Blend, picks: Tensor, owners: Assignment, errors: _Errors, lists: Balls | None
+) -> dict[str, Any]:
     """Everything `coreset.json` says about one set of picks."""
     weights = owners.counts.double()
-    proof = certify(blend, picks)
+    proof = certify(blend, picks, lists=lists, reach=owners.reach)
     return {
         "B_KN": nearest_sum(spaces.knowledge, picks),
         "B_IF": nearest_sum(spaces.following, picks),

@@ -13,11 +13,15 @@ from torch import Tensor
 
 from coresift.features.settings import OneGradient
 from coresift.select import Problem, Selection
+from coresift.submodular.balls import Balls
 from coresift.submodular.certificate import certify
-from coresift.submodular.distances import Distances, pairwise
-from coresift.submodular.greedy import Assignment, Cover, assign, cover
+from coresift.submodular.distances import Metric
+from coresift.submodular.greedy import Assignment, assign, cover_all
+from coresift.submodular.plan import spaces_of
 from coresift.submodular.quality import assigned_sum, gradient_error, nearest_sum
 from coresift.submodular.rows import blocks
+from coresift.submodular.tiled_cover import lists_of
+from coresift.submodular.underway import Cover
 
 
 class Craig(OneGradient):
@@ -35,8 +39,10 @@ class Craig(OneGradient):
         """Pick `size` examples, or fewer when `epsilon` is met earlier; prefixes are answers."""
         rows = problem[self.gradient]
         stored = rows if self.gradient == self.gradient.stored else problem[self.gradient.stored]
-        space = pairwise(rows, name=self.loss, label=f"{self.loss} distances")
-        covered = cover(space, size)
+        held, plan = spaces_of({self.loss: rows}, problem.memory)
+        space = held[self.loss]
+        covered = cover_all([space], size, savepoints=problem.savepoints, pairs=plan.pairs)[0]
+        lists = lists_of(space, covered, problem.savepoints)
         stop = self._stop(rows, space, covered)
         order = covered.order[: stop["picks"]] if stop else covered.order
 
@@ -48,14 +54,18 @@ class Craig(OneGradient):
                 indices=picks.cpu().numpy(),
                 weights=owners.counts.cpu().numpy(),
                 nested=True,
-                diagnostics={**facts, **_measures(space, stored, picks, owners)},
+                diagnostics={
+                    **facts,
+                    **_measures(space, stored, picks, owners, lists if part == size else None),
+                    "distances": {"way": plan.way, "bits": plan.bits, "reason": plan.reason},
+                },
                 prefixes=prefixes,
                 shortfall=_reason(stop) if part < size and part == len(order) else "",
             )
 
         return answer(len(order), {part: answer(part, {}) for part in problem.wanted(order.cpu().numpy())})
 
-    def _stop(self, rows: Tensor, space: Distances, covered: Cover) -> dict[str, Any]:
+    def _stop(self, rows: Tensor, space: Metric, covered: Cover) -> dict[str, Any]:
         """Where the cover version ends; empty without an epsilon."""
         if self.epsilon is None:
             return {}
@@ -73,10 +83,10 @@ def _reason(stop: dict[str, Any]) -> str:
     )
 
 
-def _measures(space: Distances, stored: Tensor, picks: Tensor, owners: Assignment) -> dict[str, Any]:
+def _measures(space: Metric, stored: Tensor, picks: Tensor, owners: Assignment, lists: Balls | None) -> dict[str, Any]:
     """Covering error, error in the sum of the gradients as extracted, and how good the picks provably are."""
     weights = owners.counts.double()
-    proof = certify(space, picks)
+    proof = certify(space, picks, lists=lists, reach=owners.reach)
     return {
         "B_SFT": nearest_sum(space, picks),
         "A_SFT": assigned_sum(space, picks, owners),

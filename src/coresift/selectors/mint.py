@@ -7,7 +7,7 @@ over the response tokens only, and alpha may be 0 or 1 since the composite is mu
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -22,16 +22,22 @@ from coresift.features.specs import FeatureSpec, GradientSpec, Loss
 from coresift.progress import Progress
 from coresift.seeds import generator
 from coresift.select import Problem, Selection
+from coresift.submodular.balls import Balls
 from coresift.submodular.certificate import certify
-from coresift.submodular.distances import Blend, Distances, Metric, pairwise
-from coresift.submodular.greedy import Assignment, assign, cover
+from coresift.submodular.distances import Blend, Metric
+from coresift.submodular.greedy import Assignment, assign, cover_all
 from coresift.submodular.mixture import Mixture
+from coresift.submodular.plan import spaces_of
 from coresift.submodular.plateau import alpha_grid, plateau
 from coresift.submodular.quality import assigned_sum, gradient_error, nearest_sum
 from coresift.submodular.rows import check_rows
+from coresift.submodular.tiled_cover import lists_of
+from coresift.submodular.underway import Cover
 
 LOSSES: tuple[Loss, Loss, Loss] = ("response", "knowledge", "following")
 SHORT = {"response": "SFT", "knowledge": "KN", "following": "IF"}
+TOGETHER = 8
+"""Alphas of the grid tried together."""
 
 
 class Mint(GradientSettings):
@@ -76,28 +82,28 @@ class Mint(GradientSettings):
     def select(self, problem: Problem, size: int) -> Selection:
         """Pick `size` examples; prefixes are the same method with the same balance."""
         balance = self._balance(problem, size)
-        spaces = {
-            loss: pairwise(problem[spec], name=loss, label=f"{loss} distances") for loss, spec in self.spaces.items()
-        }
+        spaces, plan = spaces_of({loss: problem[spec] for loss, spec in self.spaces.items()}, problem.memory)
         metric = self._metric(spaces, balance.get("alpha"))
-        covered = cover(metric, size)
+        covered = cover_all([metric], size, savepoints=problem.savepoints, pairs=plan.pairs)[0]
+        held = {"distances": {"way": plan.way, "bits": plan.bits, "reason": plan.reason}}
         stored = {loss: problem[spec.stored] for loss, spec in self.spaces.items()}
 
         def answer(part: int, prefixes: dict[int, Selection]) -> Selection:
             picks = covered.order[:part]
             owners = assign(metric, picks)
-            facts = {"gains": covered.gains[:part].tolist(), **_measures(metric, spaces, stored, picks, owners)}
+            lists = lists_of(metric, covered, problem.savepoints) if part == size else None
+            facts = {"gains": covered.gains[:part].tolist(), **_measures(metric, spaces, stored, picks, owners, lists)}
             return Selection(
                 indices=picks.cpu().numpy(),
                 weights=owners.counts.cpu().numpy(),
                 nested=True,
-                diagnostics={**balance, **facts},
+                diagnostics={**balance, **facts, **held},
                 prefixes=prefixes,
             )
 
         return answer(size, {part: answer(part, {}) for part in problem.wanted(covered.order.cpu().numpy())})
 
-    def _metric(self, spaces: Mapping[Loss, Distances], alpha: float | None) -> Metric:
+    def _metric(self, spaces: Mapping[str, Metric], alpha: float | None) -> Metric:
         if self.coefficients is not None and "response" in spaces:
             return Mixture([spaces[loss] for loss in LOSSES], self.coefficients)
         if self.coefficients is not None:
@@ -128,8 +134,8 @@ class Mint(GradientSettings):
 class _Pilot:
     """Both spaces on a random part of the pool, and how many picks are made there."""
 
-    knowledge: Distances
-    following: Distances
+    knowledge: Metric
+    following: Metric
     picks: int
 
     @classmethod
@@ -138,23 +144,31 @@ class _Pilot:
         drawn = np.sort(generator(problem.seed, "mint pilot").permutation(problem.n)[:examples])
         chosen = torch.from_numpy(drawn)
 
-        def distances(loss: Loss) -> Distances:
+        def part_of(loss: Loss) -> Tensor:
             rows = problem[spaces[loss]]
             check_rows(rows, name=loss)  # rows are named by their place in the pool, not in the pilot
-            return pairwise(rows[chosen.to(rows.device)], name=loss, label=f"{loss} distances of the pilot")
+            return rows[chosen.to(rows.device)]
 
-        return cls(distances("knowledge"), distances("following"), picks)
+        parts = {"knowledge": part_of("knowledge"), "following": part_of("following")}
+        held, _ = spaces_of(parts, problem.memory, what="distances of the pilot")
+        return cls(held["knowledge"], held["following"], picks)
 
     def trials(self) -> list[dict[str, float]]:
         """Every alpha of the grid with the two covering errors on the pilot."""
         grid, tried = alpha_grid(), []
         with Progress("alpha on the pilot", len(grid), unit="alphas") as progress:
-            for alpha in grid:
-                order = cover(Blend(self.knowledge, self.following, alpha), self.picks).order
+            for alpha, covered in zip(grid, self._covers(grid), strict=True):
+                order = covered.order
                 sums = {"B_KN": nearest_sum(self.knowledge, order), "B_IF": nearest_sum(self.following, order)}
                 tried.append({"alpha": alpha, **sums})
                 progress.advance()
         return tried
+
+    def _covers(self, grid: Sequence[float]) -> Iterator[Cover]:
+        """A few alphas at a time: without matrices they share the passes over the distances."""
+        for start in range(0, len(grid), TOGETHER):
+            blends = [Blend(self.knowledge, self.following, alpha) for alpha in grid[start : start + TOGETHER]]
+            yield from cover_all(blends, self.picks)
 
 
 def _pilot_sizes(n: int, share: float, size: int) -> tuple[int, int]:
@@ -165,10 +179,11 @@ def _pilot_sizes(n: int, share: float, size: int) -> tuple[int, int]:
 
 def _measures(
     metric: Metric,
-    spaces: Mapping[Loss, Distances],
+    spaces: Mapping[str, Metric],
     stored: Mapping[Loss, Tensor],
     picks: Tensor,
     owners: Assignment,
+    lists: Balls | None,
 ) -> dict[str, Any]:
     """Covering errors per space, errors in the sums of the gradients as extracted, and how good the picks are."""
     weights = owners.counts.double()
@@ -179,7 +194,7 @@ def _measures(
     errors = {loss: gradient_error(rows, picks, weights) for loss, rows in stored.items()}
     response = errors["response"] if "response" in errors else errors["knowledge"] + errors["following"]
     norms = {"e_KN": errors["knowledge"], "e_IF": errors["following"], "e_SFT": response}
-    proof = certify(metric, picks)
+    proof = certify(metric, picks, lists=lists, reach=owners.reach)
     return {
         **facts,
         **{key: float(error.norm()) for key, error in norms.items()},

@@ -5,12 +5,15 @@ picks are added, so the pairs closer than the reach after a few picks are all th
 bound of a certificate with u <= radius, will ever look at: 0.2 to 3 % of all pairs after 16 to 64 picks.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from coresift.submodular.distances import SLACK, Metric, rough
+from coresift.submodular.threads import in_parts
 
 BLOCK = {"cpu": 1 << 18, "cuda": 1 << 26}
 """Distances looked at together in a pass over all of them: on a CPU, about what its cache holds."""
@@ -28,11 +31,13 @@ class Balls:
         starts: n + 1; the pairs of candidate j are starts[j] to starts[j + 1].
         points: The point of each pair, ascending within a candidate (int32).
         whole: The distance of each pair, in whole numbers of the metric's step.
+        radius: What the distances of each point lie below (n).
     """
 
     starts: Tensor
     points: Tensor
     whole: Tensor
+    radius: Tensor
 
     @property
     def n(self) -> int:
@@ -53,13 +58,34 @@ class Balls:
             points.append(point[kept].int())
             wholes.append(whole[kept])
             counts.append(torch.bincount(row[kept], minlength=height))
-        starts = torch.zeros(metric.n + 1, dtype=torch.int64, device=metric.device)
-        torch.cumsum(torch.cat(counts), dim=0, out=starts[1:])
-        return cls(starts, torch.cat(points), torch.cat(wholes))
+        return cls(_starts(torch.cat(counts)), torch.cat(points), torch.cat(wholes), radius)
+
+    def cover(self, picked: list[int], reach: Tensor, size: int) -> tuple[Tensor, Tensor]:
+        """Go on lazily from some picks to `size` of them, on the CPU: see `dense.Matrices.cover`."""
+        from coresift.submodular import compiled
+
+        lists = self.starts.cpu().numpy(), self.points.cpu().numpy(), self.whole.float().cpu().numpy()
+        reach_ = reach.cpu().numpy().astype(np.float32, copy=True)
+        bounds = self.gains(reach).long().cpu().numpy()
+        bounds[picked] = -1
+        order, found = np.array(picked + [0] * (size - len(picked))), np.zeros(size, dtype=np.int64)
+        seen = np.full(len(bounds), len(picked), dtype=np.int32)
+        compiled.lists_lazily(*lists, reach_, bounds, seen, compiled.heaped(bounds), order, found, len(picked), size)
+        return torch.from_numpy(order[len(picked) :]), torch.from_numpy(found[len(picked) :])
 
     def gains(self, reach: Tensor) -> Tensor:
         """What every candidate would gain: sum over its points of max(0, reach - d), in float64 (n)."""
+        if self.whole.device.type == "cpu" and self.whole.dtype == torch.float32:
+            return self._compiled_gains(reach)
         return torch.cat([self._sums(reach, slice(low, high)) for low, high in self._chunks()])
+
+    def _compiled_gains(self, reach: Tensor) -> Tensor:
+        from coresift.submodular import compiled
+
+        lists = self.starts.numpy(), self.points.numpy(), self.whole.numpy()
+        reach_, out = reach.numpy(), np.empty(self.n, dtype=np.int64)
+        in_parts(lambda begin, end: compiled.list_gains(*lists, reach_, out, begin, end), self.n)
+        return torch.from_numpy(out).double()
 
     def gains_of(self, reach: Tensor, which: Tensor) -> Tensor:
         """The same for the candidates `which`."""
@@ -85,7 +111,7 @@ class Balls:
         kept = torch.cat([part_whole < radius[part] for part, part_whole in self._split()])
         passed = torch.zeros(len(kept) + 1, dtype=torch.int64, device=kept.device)
         torch.cumsum(kept, dim=0, out=passed[1:])
-        return Balls(passed[self.starts], self.points[kept], self.whole[kept])
+        return Balls(passed[self.starts], self.points[kept], self.whole[kept], radius)
 
     def _split(self) -> list[tuple[Tensor, Tensor]]:
         chunk = CHUNK.get(self.whole.device.type, CHUNK["cuda"])
@@ -115,17 +141,85 @@ class Balls:
         return shift + torch.arange(len(shift), device=which.device), ends
 
 
+Triple = tuple[Tensor, Tensor, Tensor, Tensor]
+"""Candidates, points, and the distances of some pairs in two spaces."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NearPairs:
+    """Pairs that matter under any of several blends of two spaces, with the distances in both.
+
+    Attributes:
+        starts, points: As for `Balls`.
+        first, second: The distances in the two spaces; the same tensor where there is one space only.
+    """
+
+    starts: Tensor
+    points: Tensor
+    first: Tensor
+    second: Tensor
+
+    @classmethod
+    def of(cls, n: int, found: list[Triple], *, one_space: bool) -> "NearPairs":
+        """From batches, on the CPU; a candidate's points come in ascending order. The batches are let go."""
+        from coresift.submodular import compiled
+
+        counts = torch.zeros(n, dtype=torch.int64)
+        for candidates, *_ in found:
+            counts += torch.bincount(candidates, minlength=n)
+        starts = _starts(counts)
+        points, first = torch.empty(int(starts[-1]), dtype=torch.int32), torch.empty(int(starts[-1]))
+        second = first if one_space else torch.empty_like(first)
+        places = starts[:-1].clone().numpy()
+        while found:
+            batch = [each.numpy() for each in found.pop(0)]
+            into = places, points.numpy(), first.numpy(), second.numpy()
+            compiled.sort_pairs(batch[0], batch[1], batch[2], batch[3], *into)
+        return cls(starts, points, first, second)
+
+    def under(self, share: float, radius: Tensor) -> Balls:
+        """The lists under one blend; pairs that matter under another one only are not closer than the radius."""
+        from coresift.submodular import compiled
+
+        if share == 1.0:
+            return Balls(self.starts, self.points, self.first, radius.cpu())
+        whole = torch.empty_like(self.first)
+        arrays = self.first.numpy(), self.second.numpy(), np.float32(share), np.float32(1.0 - share), whole.numpy()
+        in_parts(lambda begin, end: compiled.blend(*arrays, begin, end), len(whole))
+        return Balls(self.starts, self.points, whole, radius.cpu())
+
+
 def passes(metric: Metric) -> list[slice]:
     """Consecutive points for a pass over all distances."""
-    step = max(1, BLOCK.get(metric.device.type, BLOCK["cuda"]) // metric.n)
+    step = max(metric.height, BLOCK.get(metric.device.type, BLOCK["cuda"]) // metric.n)
     return [slice(start, min(start + step, metric.n)) for start in range(0, metric.n, step)]
 
 
-def pairs_within(metric: Metric, radius: Tensor) -> float:
-    """About how many pairs `Balls.of` would keep, from evenly spaced candidates."""
-    asked = torch.linspace(0, metric.n - 1, min(SAMPLE, metric.n), device=metric.device).long()
-    seen = sum(int((metric.rows(part) < radius).sum()) for part in asked.split(8))
-    return seen * metric.n / len(asked)
+def radius_of(reach: Tensor, picks: Tensor) -> Tensor:
+    """The reach after some picks, and the mean reach for the picks themselves.
+
+    Lists to that radius hold all that a cover needs, and let the bound of a certificate count the picks too.
+    """
+    return reach.index_fill(0, picks, float(reach.mean(dtype=torch.float64).ceil()))
+
+
+def pairs_within(metrics: Sequence[Metric], radii: Sequence[Tensor]) -> float:
+    """About how many pairs are closer than the radius under any of several metrics, from evenly spaced candidates."""
+    n, device = metrics[0].n, metrics[0].device
+    asked = torch.linspace(0, n - 1, min(SAMPLE, n), device=device).long()
+    seen = 0
+    for part in asked.split(min(8, metrics[0].height)):
+        near = torch.zeros(len(part), n, dtype=torch.bool, device=device)
+        for metric, radius in zip(metrics, radii, strict=True):
+            near |= metric.rows(part) < radius
+        seen += int(near.sum())
+    return seen * n / len(asked)
+
+
+def _starts(counts: Tensor) -> Tensor:
+    starts = torch.zeros(len(counts) + 1, dtype=torch.int64, device=counts.device)
+    torch.cumsum(counts, dim=0, out=starts[1:])
+    return starts
 
 
 def _segments(values: Tensor, ends: Tensor) -> Tensor:

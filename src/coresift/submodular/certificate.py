@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from coresift.submodular.balls import Balls, pairs_within
+from coresift.submodular.balls import Balls, pairs_within, radius_of
 from coresift.submodular.distances import Metric
 from coresift.submodular.greedy import nearest
 from coresift.submodular.threads import one_thread
@@ -56,21 +56,32 @@ class Certificate:
         return 0.0 if self.error == 0.0 else 1.0 - self.lower_bound / self.error
 
 
-@one_thread()
-def certify(metric: Metric, order: Tensor, *, iterations: int = ITERATIONS) -> Certificate:
+def certify(
+    metric: Metric,
+    order: Tensor,
+    *,
+    iterations: int = ITERATIONS,
+    lists: Balls | None = None,
+    reach: Tensor | None = None,
+) -> Certificate:
     """Bound how much better than `order` (picks in greedy order) any subset of that size can be.
 
     Args:
         metric: Distances.
         order: The picks.
         iterations: Most steps of the ascent.
+        lists: The pairs closer than the reach after the first few picks, if they are at hand already.
+        reach: The distance of every point to its nearest pick, if at hand, in whole numbers.
     """
-    error = float(nearest(metric, order).sum(dtype=torch.float64))
-    if error == 0.0:
-        return Certificate(0.0, 0.0)
-    radius, first = _radius(metric, order)
-    balls = Balls.of(metric, radius)
-    start, reach = _best_prefix(balls, radius, order, first)
+    with one_thread():
+        error = float((nearest(metric, order) if reach is None else reach).sum(dtype=torch.float64))
+        if error == 0.0:
+            return Certificate(0.0, 0.0)
+        balls = Balls.of(metric, _radius(metric, order)) if lists is None else lists
+    order = order.to(balls.radius.device)
+    balls = _shortened(balls, order)
+    radius = balls.radius
+    start, reach = _best_prefix(balls, radius, order)
     bound = max(0.0, start, _ascend(balls, radius, reach, len(order), error, iterations))
     return Certificate(error * metric.step, min(bound, error) * metric.step)
 
@@ -80,29 +91,41 @@ def best_prefix(metric: Metric, order: Tensor) -> tuple[float, Tensor]:
 
     All prefixes up to LADDER picks are tried, and about LADDER more in equal ratios.
     """
-    radius, first = _radius(metric, order)
-    return _best_prefix(Balls.of(metric, radius), radius, order, first)
+    radius = _radius(metric, order)
+    return _best_prefix(Balls.of(metric, radius), radius, order)
 
 
-def _radius(metric: Metric, order: Tensor) -> tuple[Tensor, int]:
-    """The reach after as few picks as leave no more pairs than every step may look at, and that number of picks."""
+def _radius(metric: Metric, order: Tensor) -> Tensor:
+    """The reach after as few picks as leave no more pairs than every step may look at; these picks get the mean."""
     first = 1
     while True:
         radius = nearest(metric, order[:first])
-        if 2 * first > len(order) or pairs_within(metric, radius) <= PAIRS:
-            return radius, first
+        if 2 * first > len(order) or pairs_within([metric], [radius]) <= PAIRS:
+            return radius_of(radius, order[:first])
         first *= 2
 
 
-def _best_prefix(balls: Balls, radius: Tensor, order: Tensor, first: int) -> tuple[float, Tensor]:
+def _shortened(balls: Balls, order: Tensor) -> Balls:
+    """The pairs closer than the reach after so many picks that no more are left than every step may look at."""
+    reach, picked = balls.radius, 0
+    while len(balls.whole) > PAIRS and 2 * picked < len(order):
+        for pick in order[picked : 2 * picked + 1].tolist():
+            reach = balls.lower(reach, pick)
+        picked = 2 * picked + 1
+        balls = balls.within(radius_of(reach, order[:picked]))
+        reach = torch.minimum(reach, balls.radius)
+    return balls
+
+
+def _best_prefix(balls: Balls, radius: Tensor, order: Tensor) -> tuple[float, Tensor]:
     size = len(order)
     ratio = (size / min(LADDER, size)) ** (1.0 / LADDER)
     steps = {round(min(LADDER, size) * ratio**step) for step in range(LADDER + 1)}
-    tried = {first, *range(first, min(LADDER, size) + 1), *steps}
+    tried = {*range(1, min(LADDER, size) + 1), *steps}
     best, place, reach = -math.inf, radius, radius
     for count, pick in enumerate(order.tolist(), start=1):
         reach = balls.lower(reach, pick)
-        if count in tried and count >= first:
+        if count in tried:
             value = _bound(reach, balls.gains(reach), size)[0]
             if value > best:
                 best, place = value, reach

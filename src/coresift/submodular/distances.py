@@ -4,8 +4,9 @@ A sum of whole numbers in float64 does not depend on its order (below 2^53). So 
 at once are the same numbers, and a tie is a tie. Steps are powers of two: distances that are short binary fractions, as
 in small integer examples, are held without any rounding.
 
-Small pools (up to `EXACT`) are held in float64 with as many bits as exact sums allow, 42 and more; larger ones in
-float32 with 24 bits, which rounds a distance by at most 2^-24 of the largest row times two.
+Small pools (up to `EXACT`) are held in float64 with as many bits as exact sums allow, 41 and more; larger ones in
+float32 with 24 bits, which rounds a distance by at most 2^-24 of the largest row times two, or with 16 bits in half the
+memory, which rounds it by 2^-17 of the two largest rows.
 """
 
 import math
@@ -17,23 +18,20 @@ from torch import Tensor
 
 from coresift.errors import SelectionError
 from coresift.progress import Progress
-from coresift.submodular.rows import Rows, check_rows, power_of_two, prepare
-from coresift.submodular.threads import one_thread
+from coresift.submodular.rows import check_rows, power_of_two
+from coresift.submodular.tiles import Tiles, Which, grid
 
+BLOCK = {"cpu": 1 << 16, "cuda": 1 << 26}
+"""Distances read together."""
 EXACT = 2048
 """Pools up to this size are held in float64."""
 DIRECT = 1 << 27
 """Up to this many subtractions (n * n * d) distances are taken from differences instead of products."""
-TILE = 1024
-STRIP = 64
-"""Rows of a tile worked on together."""
-NOISE = 4e-6
-"""Squared distances below this part of the squared norms are rounding noise of float32 products."""
+STORED = {16: torch.uint16, 24: torch.float32}
+"""What large pools are held in, by bits."""
 
 SLACK = 4.0
 """How far, in whole numbers, a `rough` distance may lie from the exact one: a handful of roundings of half a unit."""
-
-Which = slice | Tensor
 
 
 class Metric(Protocol):
@@ -47,6 +45,11 @@ class Metric(Protocol):
     def device(self) -> torch.device: ...
     @property
     def dtype(self) -> torch.dtype: ...
+    @property
+    def height(self) -> int:
+        """How many rows are best asked for together."""
+        ...
+
     def rows(self, which: Which) -> Tensor:
         """Distances from the points `which` to all: b x n, not to be changed in place."""
         ...
@@ -77,16 +80,21 @@ class Distances:
 
     @property
     def dtype(self) -> torch.dtype:
-        """Float type that holds the whole numbers."""
-        return self.whole.dtype
+        """Float type of the whole numbers when read."""
+        return self.whole.dtype if self.whole.is_floating_point() else torch.float32
+
+    @property
+    def height(self) -> int:
+        """How many rows are best read together: about what the cache holds."""
+        return max(1, BLOCK.get(self.device.type, BLOCK["cuda"]) // self.n)
 
     def rows(self, which: Which) -> Tensor:
         """Distances from the points `which` to all."""
-        return self.whole[which]
+        return self.whole[which].to(self.dtype)
 
     def at(self, first: Tensor, second: Tensor) -> Tensor:
         """Distances of pairs."""
-        return self.whole[first, second]
+        return self.whole[first, second].to(self.dtype)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -100,8 +108,8 @@ class Blend:
         SelectionError: If the spaces differ in size or alpha is not in [0, 1].
     """
 
-    first: Distances
-    second: Distances
+    first: Metric
+    second: Metric
     alpha: float
 
     def __post_init__(self) -> None:
@@ -126,6 +134,11 @@ class Blend:
     def dtype(self) -> torch.dtype:
         """Float type that holds the whole numbers."""
         return self.first.dtype
+
+    @property
+    def height(self) -> int:
+        """How many rows are best read together."""
+        return self.first.height
 
     @property
     def step(self) -> float:
@@ -161,7 +174,7 @@ def rough(metric: Metric, which: slice) -> Tensor:
     return metric.rows(which)
 
 
-def pairwise(rows: Tensor, *, name: str = "rows", label: str = "distances") -> Distances:
+def pairwise(rows: Tensor, *, name: str = "rows", label: str = "distances", bits: int = 24) -> Distances:
     """Un-squared Euclidean distances between all rows (n x d), on the rows' device.
 
     Symmetric, zero on the diagonal and between rows that are equal bit for bit. Only the upper half is computed, in
@@ -171,102 +184,45 @@ def pairwise(rows: Tensor, *, name: str = "rows", label: str = "distances") -> D
         rows: n x d, any float type.
         name: What the rows are called in messages.
         label: What the work is called while it runs.
+        bits: 24 (4 bytes a distance), or 16 (2 bytes). Pools up to `EXACT` are held in float64 all the same.
 
     Raises:
         SelectionError: If `rows` is not two-dimensional, is empty, or holds NaN or infinity.
     """
     check_rows(rows, name=name)
     n, d = rows.shape
-    if n * n * d <= DIRECT:
-        return _whole(*_direct(rows))
-    with one_thread():
-        ready = prepare(rows, dtype=torch.float64 if n <= EXACT else torch.float32)
-    return _whole(_tiled(ready, label=label), ready.scale)
+    if n <= EXACT and n * n * d <= DIRECT:
+        return _direct(rows)
+    if n <= EXACT:
+        tiles = Tiles.of(rows, bits=_exact_bits(n), dtype=torch.float64)
+        return Distances(tiles.block(slice(0, n), slice(0, n)), tiles.step)
+    return _tiled(Tiles.of(rows, bits=bits), STORED[bits], label=label)
 
 
-def _direct(rows: Tensor) -> tuple[Tensor, float]:
-    """Distances from differences in float64, and the scale they are in."""
+def _exact_bits(n: int) -> int:
+    """With so many bits a sum of n distances stays below 2^53."""
+    return min(50, 52 - math.ceil(math.log2(n)))
+
+
+def _direct(rows: Tensor) -> Distances:
+    """From differences in float64."""
     exact = rows.double()
     scale = power_of_two(float(exact.abs().amax()))
     scaled = exact / scale
-    return torch.cdist(scaled, scaled, compute_mode="donot_use_mm_for_euclid_dist"), scale
-
-
-def _whole(distances: Tensor, scale: float) -> Distances:
-    """Round distances, in place, to whole numbers of a step; `scale` brings them to real units."""
-    n = len(distances)
-    exact = n <= EXACT
-    bits = min(50, 52 - math.ceil(math.log2(n))) if exact else 24
+    distances = torch.cdist(scaled, scaled, compute_mode="donot_use_mm_for_euclid_dist")
     largest = float(distances.amax())
-    step = power_of_two(largest) / 2**bits
-    whole = distances.to(torch.float64 if exact else torch.float32)
-    for part in whole.split(max(1, STRIP * TILE // n)):
-        part.mul_(1.0 / step).round_()
-    return Distances(whole, step * scale if largest > 0 else 0.0)
+    unit = power_of_two(largest) / 2 ** _exact_bits(len(rows))
+    return Distances((distances / unit).round_(), unit * scale if largest > 0 else 0.0)
 
 
-def _tiled(ready: Rows, *, label: str) -> Tensor:
-    n = len(ready.values)
-    out = torch.empty(n, n, dtype=ready.values.dtype, device=ready.values.device)
-    squares = torch.cat([part.double().square().sum(dim=1) for part in ready.values.split(TILE)])
-    parts = [slice(start, min(start + TILE, n)) for start in range(0, n, TILE)]
-    with Progress(label, len(parts) * (len(parts) + 1) // 2, unit="tiles") as progress:
-        for number, first in enumerate(parts):
-            for second in parts[number:]:
-                tile = _tile(ready, squares, first, second)
-                out[first, second] = tile
-                if first != second:
-                    out[second, first] = tile.T.contiguous()  # far quicker than a transposed copy into part of rows
-                progress.advance()
-    return out
-
-
-def _tile(ready: Rows, squares: Tensor, first: slice, second: slice) -> Tensor:
-    """Distances between two runs of rows; on the diagonal the upper half is mirrored."""
-    x, y = ready.values[first], ready.values[second]
-    left, right = squares[first, None].to(x.dtype), squares[None, second].to(x.dtype)
-    tile = x @ y.T
-    with one_thread():
-        return _finish(tile, left, right, ready, squares, first, second)
-
-
-def _finish(
-    tile: Tensor, left: Tensor, right: Tensor, ready: Rows, squares: Tensor, first: slice, second: slice
-) -> Tensor:
-    """From products to distances, in place."""
-    least = torch.cat([_strip(part, *norms) for part, norms in _strips(tile, left, right)])
-    if first == second or bool((least <= NOISE * left[:, 0] + NOISE * right.amax()).any()):
-        near = tile < NOISE * left + NOISE * right
-        if first == second:
-            near.fill_diagonal_(False)
-        if near.any():
-            _repair(tile, near, ready, squares, first, second)
-    for part in tile.split(STRIP):
-        part.clamp_(min=0.0).sqrt_()
-    if first != second:
-        return tile
-    upper = tile.triu_(diagonal=1)
-    return upper + upper.T
-
-
-def _strips(tile: Tensor, left: Tensor, right: Tensor) -> list[tuple[Tensor, tuple[Tensor, Tensor]]]:
-    """A few rows at a time, so that all that is done to them is done in the cache."""
-    return [(part, (norms, right)) for part, norms in zip(tile.split(STRIP), left.split(STRIP), strict=True)]
-
-
-def _strip(products: Tensor, left: Tensor, right: Tensor) -> Tensor:
-    """Turn products into squared distances, in place; returns the least of every row."""
-    torch.sub(left, products, alpha=2.0, out=products)
-    return products.add_(right).amin(dim=1)
-
-
-def _repair(tile: Tensor, near: Tensor, ready: Rows, squares: Tensor, first: slice, second: slice) -> None:
-    """Put right squared distances that are as small as the noise of their products: 0 for equal rows, else float64."""
-    equal = near & (ready.keys[first, None] == ready.keys[None, second])
-    left, right = (near & ~equal).any(dim=1).nonzero().flatten(), (near & ~equal).any(dim=0).nonzero().flatten()
-    if len(left) > 0 and tile.dtype != torch.float64:
-        x, y = ready.values[first][left].double(), ready.values[second][right].double()
-        fine = (x @ y.T).mul_(-2.0).add_(squares[first][left, None]).add_(squares[second][None, right])
-        corner = tile[left[:, None], right[None, :]]
-        tile[left[:, None], right[None, :]] = torch.where(near[left][:, right], fine.to(tile.dtype), corner)
-    tile[equal] = 0.0
+def _tiled(tiles: Tiles, dtype: torch.dtype, *, label: str) -> Distances:
+    out = torch.empty(tiles.n, tiles.n, dtype=dtype, device=tiles.squares.device)
+    blocks = grid(tiles.n)
+    with Progress(label, len(blocks), unit="tiles") as progress:
+        for first, second in blocks:
+            tile = tiles.block(first, second).to(dtype)
+            out[first, second] = tile
+            if first != second:
+                out[second, first] = tile.T.contiguous()  # far quicker than a transposed copy into part of rows
+            progress.advance()
+    return Distances(out, tiles.step)

@@ -9,30 +9,32 @@ Ties go to the lowest index. A point belongs to the nearest pick, the earliest o
 itself: so every weight is at least 1 even where rows are duplicated.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from coresift.errors import SelectionError
-from coresift.submodular.balls import Balls, pairs_within, passes
-from coresift.submodular.distances import SLACK, Metric, Which, rough
+from coresift.progress import Progress
+from coresift.savepoints import Nowhere, Savepoints
+from coresift.submodular.balls import Balls, passes
+from coresift.submodular.dense import Matrices, Update
+from coresift.submodular.distances import SLACK, Metric, rough
 from coresift.submodular.first import first_pick
-from coresift.submodular.queue import Queue
 from coresift.submodular.threads import one_thread
+from coresift.submodular.tiled import parts_of
+from coresift.submodular.tiled_cover import cover_tiled
+from coresift.submodular.underway import LISTS, Cover, UnderWay, few_pairs, gains_of
 
-BLOCK = {"cpu": 1 << 16, "cuda": 1 << 26}
-"""Distances looked at together: on a CPU, about what its cache holds."""
-LISTS = 8, 16, 32, 64, 128, 256, 512
-"""Numbers of picks after which a cover may go over to lists."""
 ROUGH = 2048
 """Pools up to this size are looked at exactly and in whole rows throughout: nothing else would be faster."""
 FEW = 32
 """With fewer picks left, making lists does not pay."""
 SPARSE = 0.03
-"""Share of all pairs that lists may hold."""
+"""Share of all pairs that lists made from stored distances may hold."""
 PAIRS = 1.5e8
-"""Number of pairs that lists may hold: 8 bytes each."""
+"""Number of pairs that lists may hold: 8 bytes each, 20 while they are made."""
 SUMMED = 2.0**-14
 """More than the relative error of a float32 sum of terms that are not negative, as torch takes it."""
 
@@ -52,64 +54,72 @@ class Assignment:
     counts: Tensor
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Cover:
-    """Picks in greedy order with the gain of each, in real units."""
-
-    order: Tensor
-    gains: Tensor
-
-
-@one_thread()
-def cover(metric: Metric, size: int) -> Cover:
+def cover(metric: Metric, size: int, *, update: Update = "lazy") -> Cover:
     """Pick `size` points greedily.
+
+    Args:
+        metric: Distances.
+        size: Number of picks.
+        update: How the gains are kept on matrices of 16 or 24 bits; the picks are the same.
 
     Raises:
         SelectionError: If `size` is not between 1 and n.
     """
-    if not 1 <= size <= metric.n:
-        raise SelectionError(f"size {size}: a subset of {metric.n} points has between 1 and {metric.n} of them.")
-    pick, gain, largest = first_pick(metric)
-    order, gained = [pick], [gain * metric.step]
-    reach = torch.minimum(largest, _row(metric, pick))
-    if size > 1:
-        state = _State(metric, reach, pick)
-        for number in range(1, size):
-            pick, gain = state.next(number, size)
-            order.append(pick)
-            gained.append(gain * metric.step)
-    return Cover(torch.tensor(order, device=metric.device), torch.tensor(gained, dtype=torch.float64))
+    return cover_all([metric], size, update=update)[0]
 
 
-class _State:
-    """A cover under way: first on whole rows of distances, later on the lists of the pairs that still matter."""
+def cover_all(
+    metrics: Sequence[Metric],
+    size: int,
+    *,
+    update: Update = "lazy",
+    savepoints: Savepoints | None = None,
+    pairs: float = PAIRS,
+) -> list[Cover]:
+    """A cover under each of several metrics; blends of the same tiled spaces share every pass over the distances.
 
-    def __init__(self, metric: Metric, reach: Tensor, first: int) -> None:
-        self.metric, self.reach = metric, reach
-        self.balls: Balls | None = None
-        self.queue = Queue(_bounds(metric, reach), exact=metric.n <= ROUGH)
-        self.picked = [first]
-        self.queue.remove(torch.tensor(self.picked, device=reach.device))
+    Args:
+        metrics: Distances of the same points.
+        size: Number of picks.
+        update: As for `cover`.
+        savepoints: Where the passes of tiled spaces are saved; nowhere by default.
+        pairs: Number of pairs that the lists of tiled spaces may hold.
 
-    def next(self, number: int, size: int) -> tuple[int, float]:
-        """Pick number `number` and its gain."""
-        if self.balls is None and number in LISTS and _worth(self.metric, self.reach, size - number):
-            self.balls = Balls.of(self.metric, self.reach)
-            self.queue = Queue(self.balls.gains(self.reach), exact=True)
-            self.queue.remove(torch.tensor(self.picked, device=self.reach.device))
-        pick, gain = self.queue.pop(self._gains)
-        self.picked.append(pick)
-        if self.balls is None:
-            self.reach = torch.minimum(self.reach, _row(self.metric, pick))
-        else:
-            self.reach = self.balls.lower(self.reach, pick)
-        self.queue.age()
-        return pick, gain
+    Raises:
+        SelectionError: If `size` is not between 1 and n.
+    """
+    n = metrics[0].n
+    if not 1 <= size <= n:
+        raise SelectionError(f"size {size}: a subset of {n} points has between 1 and {n} of them.")
+    if all(parts_of(metric) is not None for metric in metrics):
+        return cover_tiled(metrics, size, savepoints or Nowhere(), most=pairs)
+    return [_cover(metric, size, update) for metric in metrics]
 
-    def _gains(self, which: Tensor) -> Tensor:
-        if self.balls is not None:
-            return self.balls.gains_of(self.reach, which)
-        return torch.cat([_gains(self.metric, self.reach, part) for part in which.split(height(self.metric))])
+
+def _cover(metric: Metric, size: int, update: Update) -> Cover:
+    """From stored distances."""
+    begun = UnderWay.begin(metric, *first_pick(metric))
+    matrices = Matrices.of(metric)
+    if size == 1:
+        return begun.ended()
+    if matrices is None:
+        return _by_rows(begun, size)
+    with Progress("picks", size, unit="picks") as progress:
+        order, found = matrices.cover(begun.order, begun.reach, size, update=update, advance=progress.reach)
+    return begun.ended(order, found)
+
+
+@one_thread()
+def _by_rows(cover: UnderWay, size: int) -> Cover:
+    """By looking at whole rows, and on lists once few enough pairs matter."""
+    metric = cover.metric
+    cover.wait(_bounds(metric, cover.reach), exact=metric.n <= ROUGH)
+    for number in range(1, size):
+        worth = metric.n > ROUGH and number in LISTS and size - number >= FEW
+        if worth and few_pairs([cover], min(PAIRS, SPARSE * metric.n**2)):
+            return cover.on_lists(Balls.of(metric, cover.reach), size)
+        cover.next()
+    return cover.ended()
 
 
 @one_thread()
@@ -117,7 +127,7 @@ def assign(metric: Metric, picks: Tensor) -> Assignment:
     """Give every point to the nearest pick under `metric`; `picks` are in greedy order, all different."""
     reach = torch.full((metric.n,), torch.inf, dtype=metric.dtype, device=metric.device)
     owner = torch.zeros(metric.n, dtype=torch.int64, device=metric.device)
-    step = height(metric)
+    step = metric.height
     for start in range(0, len(picks), step):
         for number, row in enumerate(metric.rows(picks[start : start + step]), start):
             owner.masked_fill_(row < reach, number)
@@ -130,33 +140,19 @@ def assign(metric: Metric, picks: Tensor) -> Assignment:
 def nearest(metric: Metric, picks: Tensor) -> Tensor:
     """For each point the distance to its nearest pick, in whole numbers of the step."""
     reach = torch.full((metric.n,), torch.inf, dtype=metric.dtype, device=metric.device)
-    for part in picks.split(height(metric)):
+    for part in picks.split(metric.height):
         reach = torch.minimum(reach, metric.rows(part).amin(dim=0))
     return reach
 
 
 def gains(metric: Metric, reach: Tensor) -> Tensor:
     """What each of the n points would gain now, in whole numbers of the step (float64)."""
-    return torch.cat([_gains(metric, reach, part) for part in runs(metric)])
+    return torch.cat([gains_of(metric, reach, part) for part in runs(metric)])
 
 
 def runs(metric: Metric) -> list[slice]:
     """Consecutive points whose distances to all are looked at together."""
-    step = height(metric)
-    return [slice(start, min(start + step, metric.n)) for start in range(0, metric.n, step)]
-
-
-def height(metric: Metric) -> int:
-    """How many rows of distances are looked at together."""
-    return max(1, BLOCK.get(metric.device.type, BLOCK["cuda"]) // metric.n)
-
-
-def _row(metric: Metric, point: int) -> Tensor:
-    return metric.rows(torch.tensor([point], device=metric.device))[0]
-
-
-def _gains(metric: Metric, reach: Tensor, which: Which) -> Tensor:
-    return (reach - metric.rows(which)).clamp_(min=0.0).sum(dim=1, dtype=torch.float64)
+    return [slice(start, min(start + metric.height, metric.n)) for start in range(0, metric.n, metric.height)]
 
 
 def _bounds(metric: Metric, reach: Tensor) -> Tensor:
@@ -166,10 +162,3 @@ def _bounds(metric: Metric, reach: Tensor) -> Tensor:
     room = reach + SLACK
     sums = [(room - rough(metric, part)).clamp_(min=0.0).sum(dim=1) for part in passes(metric)]
     return torch.cat(sums).double() * (1.0 + SUMMED)
-
-
-def _worth(metric: Metric, reach: Tensor, left: int) -> bool:
-    """Whether the rest of the picks is better made on lists of the pairs that still matter."""
-    if metric.n <= ROUGH or left < FEW:
-        return False
-    return pairs_within(metric, reach) <= min(SPARSE * metric.n**2, PAIRS)

@@ -50,6 +50,11 @@ class Mixture:
         return self.spaces[0].dtype
 
     @property
+    def height(self) -> int:
+        """How many rows are best read together."""
+        return self.spaces[0].height
+
+    @property
     def step(self) -> float:
         """What one whole number is worth."""
         return sum(factor * space.step for factor, space in zip(self.coefficients, self.spaces, strict=True))

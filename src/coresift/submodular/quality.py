@@ -10,17 +10,17 @@ For picks C, each point i owned by pick j(i), and weights w_j = number of points
 import torch
 from torch import Tensor
 
-from coresift.submodular.distances import Distances
+from coresift.submodular.distances import Metric
 from coresift.submodular.greedy import Assignment, nearest
 from coresift.submodular.rows import blocks
 
 
-def nearest_sum(space: Distances, picks: Tensor) -> float:
+def nearest_sum(space: Metric, picks: Tensor) -> float:
     """B: the sum over all points of the distance to the nearest pick in this space, in real units."""
     return float(nearest(space, picks).sum(dtype=torch.float64)) * space.step
 
 
-def assigned_sum(space: Distances, picks: Tensor, assignment: Assignment) -> float:
+def assigned_sum(space: Metric, picks: Tensor, assignment: Assignment) -> float:
     """A: the sum over all points of the distance in this space to the pick they belong to, in real units."""
     points = torch.arange(space.n, device=space.device)
     return float(space.at(points, picks[assignment.owner]).sum(dtype=torch.float64)) * space.step

@@ -5,7 +5,7 @@ ever evaluated (the first of equals), not the last interval.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 GOLDEN = (3.0 - math.sqrt(5.0)) / 2.0
@@ -25,37 +25,74 @@ class Searched:
 
 
 def golden_section(
-    f: Callable[[float], float], *, precision: float, max_iterations: int, low: float = 0.0, high: float = 1.0
+    f: Callable[[float], float],
+    *,
+    precision: float,
+    max_iterations: int,
+    low: float = 0.0,
+    high: float = 1.0,
+    prepare: Callable[[list[float]], None] | None = None,
+    ahead: int = 3,
 ) -> Searched:
     """Two inner points, then one new point per iteration, until the interval is at most `precision` wide.
 
-    The left part is kept when its value is strictly lower, the right part otherwise.
+    The left part is kept when its value is strictly lower, the right part otherwise. Where several places are cheaper
+    together than one by one, `prepare` is told, before a place is asked for that it has not heard of, that place and
+    all that could be asked for in the next `ahead` - 1 iterations; the search itself is the same.
     """
     trials: list[tuple[float, float]] = []
+    known: set[float] = set()
 
-    def at(place: float) -> tuple[float, float]:
+    def at(place: float, *others: float, interval: tuple[float, float, float, float]) -> tuple[float, float]:
+        if prepare is not None and place not in known:
+            future = [place, *others, *_ahead(*interval, levels=ahead - 1, precision=precision)]
+            known.update(future)
+            prepare(list(dict.fromkeys(future)))
         trials.append((place, f(place)))
         return trials[-1]
 
-    left, right = at(low + GOLDEN * (high - low)), at(high - GOLDEN * (high - low))
+    near, far = low + GOLDEN * (high - low), high - GOLDEN * (high - low)
+    left = at(near, far, interval=(low, near, far, high))
+    right = at(far, interval=(low, near, far, high))
     for _ in range(max_iterations):
         if high - low <= precision:
             break
         if left[1] < right[1]:
             high, right = right[0], left
-            left = at(low + GOLDEN * (high - low))
+            place = low + GOLDEN * (high - low)
+            left = at(place, interval=(low, place, right[0], high))
         else:
             low, left = left[0], right
-            right = at(high - GOLDEN * (high - low))
+            place = high - GOLDEN * (high - low)
+            right = at(place, interval=(low, left[0], place, high))
     return Searched(tuple(trials))
 
 
+def _ahead(low: float, left: float, right: float, high: float, *, levels: int, precision: float) -> list[float]:
+    """Every place that golden section could ask for in the next iterations, by the same arithmetic."""
+    if levels <= 0 or high - low <= precision:
+        return []
+    nearer, farther = low + GOLDEN * (right - low), high - GOLDEN * (high - left)
+    return [
+        *(nearer, farther),
+        *_ahead(low, nearer, left, right, levels=levels - 1, precision=precision),
+        *_ahead(left, right, farther, high, levels=levels - 1, precision=precision),
+    ]
+
+
 def ternary(
-    f: Callable[[float], float], *, precision: float, max_iterations: int, low: float = 0.0, high: float = 1.0
+    f: Callable[[float], float],
+    *,
+    precision: float,
+    max_iterations: int,
+    low: float = 0.0,
+    high: float = 1.0,
+    prepare: Callable[[list[float]], None] = lambda places: None,
 ) -> Searched:
     """Two points per iteration at a third and two thirds, until the interval is at most `precision` wide.
 
-    The middle of the last interval is evaluated too, so it can be the answer.
+    The middle of the last interval is evaluated too, so it can be the answer. `prepare` is told of places that will be
+    asked for together.
     """
     trials: list[tuple[float, float]] = []
 
@@ -67,12 +104,31 @@ def ternary(
         if high - low <= precision:
             break
         third = (high - low) / 3.0
+        prepare([low + third, high - third])
         if at(low + third) < at(high - third):
             high -= third
         else:
             low += third
+    prepare([(low + high) / 2.0])
     at((low + high) / 2.0)
     return Searched(tuple(trials))
+
+
+def flat_part(trials: Sequence[tuple[float, float]], *, tolerance: float) -> tuple[float, float]:
+    """From where to where every place evaluated has a value within a part `tolerance` of the lowest, around its place.
+
+    A precision finer than this is finer than the function tells apart.
+    """
+    ordered = sorted(trials)
+    values = [value for _, value in ordered]
+    lowest = min(range(len(values)), key=values.__getitem__)
+    limit = values[lowest] + tolerance * abs(values[lowest])
+    first = last = lowest
+    while first > 0 and values[first - 1] <= limit:
+        first -= 1
+    while last + 1 < len(values) and values[last + 1] <= limit:
+        last += 1
+    return ordered[first][0], ordered[last][0]
 
 
 def evaluations(method: str, *, precision: float, max_iterations: int) -> int:

@@ -1,9 +1,18 @@
-"""Many small steps are quicker on one thread: threads that meet after each of them mostly wait for each other."""
+"""Threads for two kinds of work: many small steps want one, a few long loops want all of them.
 
-from collections.abc import Iterator
+Threads that meet after each of many small steps mostly wait for each other. Compiled loops release Python's lock, so
+plain threads share a long one.
+"""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import cache
+from typing import TypeVar
 
 import torch
+
+T = TypeVar("T")
 
 
 @contextmanager
@@ -15,3 +24,23 @@ def one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def in_parts(work: Callable[[int, int], T], total: int, *, threads: int | None = None) -> list[T]:
+    """work(begin, end) on consecutive parts of range(total), one part per thread; the results in order.
+
+    Args:
+        work: A loop that releases Python's lock and writes nothing that another part reads or writes.
+        total: Length of the whole.
+        threads: How many; as many as torch uses when None.
+    """
+    count = min(threads or torch.get_num_threads(), total)
+    if count <= 1:
+        return [work(0, total)]
+    cuts = [total * part // count for part in range(count + 1)]
+    return list(_pool(count).map(work, cuts[:-1], cuts[1:]))
+
+
+@cache
+def _pool(count: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(count, thread_name_prefix="coresift")

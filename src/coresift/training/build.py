@@ -12,7 +12,7 @@ import torch
 from coresift.errors import TrainingError
 from coresift.models.load import load_model
 from coresift.models.lora import attach_lora
-from coresift.models.render import Rendered
+from coresift.models.render import Rendered, refuse_longer
 from coresift.seeds import derive
 from coresift.training.order import EpochOrder
 from coresift.training.settings import TrainSettings
@@ -94,7 +94,8 @@ def build_trainer(
         optimizer: Instead of AdamW.
 
     Raises:
-        TrainingError: If a row is longer than the model takes, or has tokens the model does not know.
+        DataError: If a row is longer than the model takes.
+        TrainingError: If a row has tokens the model does not know.
         ModelError: If the adapters do not fit the model.
     """
     from datasets import Dataset
@@ -126,14 +127,8 @@ SAVED_EVERY = 250
 
 
 def check_rows(model: Any, rows: Sequence[Rendered]) -> None:
-    """Refuse rows the model cannot take. Raises TrainingError."""
-    longest = max(rows, key=lambda row: len(row.tokens))
-    limit = getattr(model.config, "max_position_embeddings", None)
-    if limit is not None and len(longest.tokens) > limit:
-        raise TrainingError(
-            f"example {longest.id} has {len(longest.tokens)} tokens, but the model takes at most {limit}. "
-            f"Set pool.max_tokens={limit} or lower."
-        )
+    """Refuse rows the model cannot take. Raises DataError or TrainingError as `build_trainer` says."""
+    refuse_longer(rows, getattr(model.config, "max_position_embeddings", None))
     known = model.get_input_embeddings().weight.shape[0]
     largest = max(rows, key=lambda row: max(row.tokens))
     if max(largest.tokens) >= known:

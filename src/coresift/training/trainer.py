@@ -59,6 +59,7 @@ def train(
     Raises:
         TrainingError: If rows and weights do not fit, `out` belongs to another run, the settings cannot be honoured on
             this device, or the loss is not finite.
+        DataError: If a row is longer than the model takes.
         ModelError: If the model cannot be loaded.
     """
     began, placed, out = time.monotonic(), resolve_device(device), Path(out)

@@ -1,0 +1,9 @@
+"""Measurements that a user can repeat on his own machine: `coresift bench`. One file each, and a line in this table."""
+
+BENCHES = {
+    "selection": "search over alpha and greedy alone, against other implementations; --table for growth with the pool",
+    "memory": "one whole BRIEF selection: seconds, peak memory, certificate",
+    "gradients": "per-example gradients, many per backward pass against one by one",
+    "icl": "in-context utilities per second, the example's keys and values shared, against every pair encoded whole",
+}
+"""Name -> what it measures. `coresift.bench.NAME` holds `options(parser)` and `measure(asked) -> Iterator[Table]`."""

@@ -1,0 +1,210 @@
+"""Passes over all distances of tiled spaces: each block of the upper half is computed once.
+
+A block stands for both of its halves, and serves every alpha of a search at once. What a pass has found is saved now
+and then, and a pass that was killed goes on where it was saved last.
+"""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from coresift.progress import Progress
+from coresift.savepoints import Clock, Savepoints
+from coresift.submodular.balls import NearPairs, Triple
+from coresift.submodular.threads import in_parts
+from coresift.submodular.tiled import Pair, Tiled
+from coresift.submodular.tiles import grid
+
+COLUMNS = "candidates", "points", "first", "second"
+
+
+def take_sums(space: Tiled, savepoints: Savepoints, *, name: str) -> tuple[Tensor, float]:
+    """Sum of every row and the largest distance, from one pass; taken once."""
+    if not space.facts:
+        state = {"sums": np.zeros(space.n), "largest": np.zeros(1)}
+
+        def look(first: slice, second: slice) -> None:
+            largest = _add_sums(space.tiles.block(first, second), state["sums"], first, second)
+            state["largest"][0] = max(state["largest"][0], largest)
+
+        _over_blocks(space.n, look, state, savepoints, name=f"{name}: distances")
+        space.facts.append((torch.from_numpy(state["sums"]), float(state["largest"][0])))
+    return space.facts[0]
+
+
+def take_gains(pairs: Sequence[Pair], reaches: Sequence[Tensor], savepoints: Savepoints, *, name: str) -> list[Tensor]:
+    """What every candidate would gain under each of several blends of the same spaces, from one pass (int64)."""
+    n = pairs[0][0].n
+    state = {"gains": np.zeros((len(pairs), n), dtype=np.int64)}
+
+    def look(first: slice, second: slice) -> None:
+        blocks = _blocks(pairs, first, second)
+        for number, (blend, reach) in enumerate(zip(pairs, reaches, strict=True)):
+            _add_gains(blocks, blend[2], reach, state["gains"][number], first, second)
+
+    _over_blocks(n, look, state, savepoints, name=f"{name}: first gains")
+    return list(torch.from_numpy(state["gains"]))
+
+
+def take_lists(pairs: Sequence[Pair], radii: Sequence[Tensor], savepoints: Savepoints, *, name: str) -> NearPairs:
+    """The pairs closer than the point's radius under any of several blends, from one pass."""
+    label = f"{name}: near pairs"
+    found, begin, segment = _restore(savepoints, label)
+    unsaved: list[Triple] = []
+    clock = Clock(savepoints)
+    n, one_space = pairs[0][0].n, all(share == 1.0 for _, _, share in pairs)
+    limits = np.stack([radius.cpu().numpy().astype(np.float32) for radius in radii])
+    shares = np.array([share for _, _, share in pairs], dtype=np.float32)
+    rests = np.array([1.0 - share for _, _, share in pairs], dtype=np.float32)
+    blocks = grid(n)
+    with Progress(label, len(blocks), unit="tiles") as progress:
+        progress.advance(begin)
+        for done, (first, second) in enumerate(blocks[begin:], start=begin + 1):
+            near, far = _blocks(pairs, first, second)
+            unsaved += _near(near.cpu(), far.cpu(), (shares, rests), limits, first, second)
+            progress.advance()
+            if clock.due():
+                _save_segment(savepoints, label, segment, unsaved, done)
+                segment += 1
+                found += unsaved
+                unsaved = []
+    found += unsaved
+    unsaved.clear()
+    return NearPairs.of(n, found, one_space=one_space)
+
+
+def _save_segment(savepoints: Savepoints, label: str, segment: int, found: list[Triple], done: int) -> None:
+    """The pairs found since the last one, then how far the pass is: a kill in between loses one segment only."""
+    columns = [torch.cat(column).numpy() for column in zip(*found, strict=True)]
+    savepoints.save(f"{label} {segment}", dict(zip(COLUMNS, columns, strict=False)))
+    savepoints.save(label, {"done": np.array(done), "segments": np.array(segment + 1)})
+
+
+def _restore(savepoints: Savepoints, label: str) -> tuple[list[Triple], int, int]:
+    """The segments of a killed pass, the blocks done and the number of segments."""
+    index, found = savepoints.load(label), []
+    if index is None:
+        return [], 0, 0
+    for segment in range(int(index["segments"])):
+        arrays = savepoints.load(f"{label} {segment}")
+        if arrays:
+            columns = [torch.from_numpy(arrays[key]) for key in COLUMNS]
+            found.append((columns[0], columns[1], columns[2], columns[3]))
+    return found, int(index["done"]), int(index["segments"])
+
+
+def _over_blocks(
+    n: int,
+    look: Callable[[slice, slice], None],
+    state: dict[str, np.ndarray],
+    savepoints: Savepoints,
+    *,
+    name: str,
+) -> None:
+    """Look at the blocks of the upper half in order; what `state` holds is saved now and then, with how far it got."""
+    saved, begin = savepoints.load(name), 0
+    if saved is not None:
+        begin = int(saved["done"])
+        for key, array in state.items():
+            array[...] = saved[key]
+    clock = Clock(savepoints)
+    blocks = grid(n)
+    with Progress(name, len(blocks), unit="tiles") as progress:
+        progress.advance(begin)
+        for done, (first, second) in enumerate(blocks[begin:], start=begin + 1):
+            look(first, second)
+            progress.advance()
+            if clock.due():
+                savepoints.save(name, {**state, "done": np.array(done)})
+
+
+def _blocks(pairs: Sequence[Pair], first: slice, second: slice) -> tuple[Tensor, Tensor]:
+    """The block of both spaces; of one only where no blend has the other."""
+    one, other, _ = pairs[0]
+    needed = {share for _, _, share in pairs}
+    near = one.tiles.block(first, second) if needed != {0.0} else None
+    far = other.tiles.block(first, second) if other is not one and needed != {1.0} else None
+    both = [tile for tile in (near, far) if tile is not None]
+    return both[0], both[-1]
+
+
+def _add_sums(tile: Tensor, sums: np.ndarray, first: slice, second: slice) -> float:
+    """Row sums of a block and, off the diagonal, its column sums; returns its largest."""
+    if tile.device.type != "cpu":
+        sums[first] += tile.sum(dim=1, dtype=torch.float64).cpu().numpy()
+        if first != second:
+            sums[second] += tile.sum(dim=0, dtype=torch.float64).cpu().numpy()
+        return float(tile.amax())
+    from coresift.submodular import compiled
+
+    whole, mirrored = tile.numpy(), first != second
+
+    def work(begin: int, end: int) -> tuple[float, np.ndarray]:
+        right = np.zeros(second.stop - second.start)
+        return float(compiled.tile_sums(whole[begin:end], sums[first][begin:end], right, mirrored)), right
+
+    parts = in_parts(work, len(tile))
+    sums[second] += sum(right for _, right in parts)
+    return max(largest for largest, _ in parts)
+
+
+def _add_gains(
+    blocks: tuple[Tensor, Tensor], share: float, reach: Tensor, gains: np.ndarray, first: slice, second: slice
+) -> None:
+    """Of the candidates of the rows over the points of the columns, and the reverse off the diagonal."""
+    near, far = blocks
+    mirrored = first != second
+    if near.device.type != "cpu":
+        whole = _mixed(near, far, share)
+        gains[first] += (reach[second] - whole).clamp_(min=0.0).sum(dim=1, dtype=torch.float64).long().cpu().numpy()
+        if mirrored:
+            left = (reach[first, None] - whole).clamp_(min=0.0).sum(dim=0, dtype=torch.float64)
+            gains[second] += left.long().cpu().numpy()
+        return
+    from coresift.submodular import compiled
+
+    shares = np.float32(share), np.float32(1.0 - share)
+    above, beside = reach[second].numpy(), reach[first].numpy()
+
+    def work(begin: int, end: int) -> np.ndarray:
+        right = np.zeros(second.stop - second.start, dtype=np.int64)
+        rows = near.numpy()[begin:end], far.numpy()[begin:end]
+        compiled.tile_gains(*rows, *shares, above, beside[begin:end], gains[first][begin:end], right)
+        return right
+
+    parts = in_parts(work, len(near))
+    if mirrored:
+        gains[second] += sum(parts)
+
+
+def _near(
+    near: Tensor, far: Tensor, shares: tuple[np.ndarray, np.ndarray], limits: np.ndarray, first: slice, second: slice
+) -> list[Triple]:
+    """(candidate, point, distances) of the near pairs of a block and of its mirror."""
+    from coresift.submodular import compiled
+
+    above, beside = np.ascontiguousarray(limits[:, second]), np.ascontiguousarray(limits[:, first])
+    if first == second:
+        beside = np.full_like(beside, -1.0)  # the mirror of a block on the diagonal is the block
+
+    def work(begin: int, end: int) -> Triple:
+        rows = near.numpy()[begin:end], far.numpy()[begin:end]
+        part = np.ascontiguousarray(beside[:, begin:end])
+        room = 1 << 14
+        while True:
+            out = [np.empty(room, kind) for kind in (np.int32, np.int32, np.float32, np.float32)]
+            place = first.start + begin, second.start
+            arrays = out[0], out[1], out[2], out[3]
+            count = int(compiled.tile_pairs(*rows, *shares, above, part, *arrays, *place))
+            if count <= room:
+                kept = [torch.from_numpy(each[:count].copy()) for each in out]
+                return kept[0], kept[1], kept[2], kept[3]
+            room = count
+
+    return in_parts(work, len(near))
+
+
+def _mixed(near: Tensor, far: Tensor, share: float) -> Tensor:
+    return near if near is far or share == 1.0 else (near * share).add_(far * (1.0 - share)).round_()

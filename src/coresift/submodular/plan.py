@@ -1,0 +1,115 @@
+"""How the distances of a pool are held: chosen by the memory there is, and said with the reason."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from torch import Tensor
+
+from coresift.errors import SelectionError
+from coresift.memory import in_words
+from coresift.submodular.distances import EXACT, Metric, pairwise
+from coresift.submodular.tiled import ROWS, Tiled
+from coresift.submodular.tiles import EDGE
+
+PAIR = 32
+"""Bytes of a listed pair while lists are made."""
+LISTED = 0.06
+"""Part of all pairs that lists should be able to hold; with less room more picks are made before there are lists."""
+LEAST = 100
+"""Listed pairs per example below which lists are of no use."""
+MOST = 4e8
+"""Listed pairs beyond which lists only cost memory."""
+
+Way = Literal["dense", "tiled"]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Attributes:
+    way: `dense`: n x n matrices; `tiled`: no matrix, distances computed when needed.
+    bits: Bits of a distance: 53 (small pools), 24 or 16.
+    need: Bytes this way needs beyond the features.
+    pairs: Pairs that lists may hold.
+    reason: Why this way, in words.
+    """
+
+    way: Way
+    bits: int
+    need: int
+    pairs: float
+    reason: str
+
+
+def plan(n: int, dims: Sequence[int], memory: int) -> Plan:
+    """Choose the quickest way that fits: matrices of 24 bits, of 16 bits, or none.
+
+    Args:
+        n: Number of examples.
+        dims: Numbers per row of every space.
+        memory: Bytes that may be used beyond the features.
+
+    Raises:
+        SelectionError: If not even blocks fit; the least memory that does is named.
+    """
+    ways = _dense(n, dims)
+    for number, (bits, need) in enumerate(ways):
+        if need <= memory:
+            spared = f"; {ways[0][0]} bits would need {in_words(ways[0][1])}" if number > 0 else ""
+            reason = f"{_count(len(dims))} of {bits} bits need {in_words(need)} of the {in_words(memory)} given{spared}"
+            return Plan("dense", bits, need, MOST, reason)
+    fixed = _tiled(n, dims)
+    pairs = min(MOST, LISTED * n * n, (memory - fixed) / PAIR)
+    if pairs < LEAST * n:
+        raise SelectionError(
+            f"selecting from {n} examples without a matrix of distances needs {in_words(fixed + PAIR * LEAST * n)} "
+            f"beyond the features, and the memory given is {in_words(memory)}. Give at least as much (--memory), "
+            "or lower the dimension of the features."
+        )
+    reason = (
+        f"no matrix of distances: {_count(len(dims))} of {ways[-1][0]} bits would need {in_words(ways[-1][1])}, "
+        f"and the memory given is {in_words(memory)}"
+    )
+    return Plan("tiled", 24, int(fixed + PAIR * pairs), pairs, reason)
+
+
+def spaces_of(rows: Mapping[str, Tensor], memory: int, *, what: str = "distances") -> tuple[dict[str, Metric], Plan]:
+    """The distances of every space, held as planned.
+
+    Args:
+        rows: n x d arrays by the name of their space.
+        memory: Bytes that may be used beyond the features.
+        what: What the work is called while it runs.
+
+    Raises:
+        SelectionError: If rows are not finite, spaces differ in length, or the memory does not suffice.
+    """
+    sizes = {name: len(each) for name, each in rows.items()}
+    if len(set(sizes.values())) > 1:
+        raise SelectionError(f"spaces of different length: {sizes}. All spaces describe the same pool: same rows.")
+    way = plan(max(1, next(iter(sizes.values()))), [each.shape[-1] for each in rows.values()], memory)
+    made: dict[str, Metric] = {}
+    for name, each in rows.items():
+        if way.way == "tiled":
+            made[name] = Tiled.of(each, name=name)
+        else:
+            made[name] = pairwise(each, name=name, label=f"{name} {what}", bits=16 if way.bits == 16 else 24)
+    return made, way
+
+
+def _dense(n: int, dims: Sequence[int]) -> list[tuple[int, int]]:
+    """(bits, bytes) of the ways with matrices, the quickest first."""
+    lists = int(PAIR * min(1.5e7, 0.01 * n * n))
+    if n <= EXACT:
+        return [(53, n * n * 8 * (len(dims) + 2) + 8 * n * max(dims))]
+    held = {24: 4, 16: 2}
+    return [(bits, len(dims) * n * n * size + 4 * n * max(dims) + lists) for bits, size in held.items()]
+
+
+def _tiled(n: int, dims: Sequence[int]) -> int:
+    """Bytes of rows made ready, blocks, whole rows of a few candidates, and numbers per example."""
+    return sum(4 * n * dim for dim in dims) + 6 * 4 * EDGE * EDGE + 3 * 4 * max(n, ROWS["cpu"]) + 200 * n
+
+
+def _count(spaces: int) -> str:
+    return "one n x n matrix" if spaces == 1 else f"{spaces} n x n matrices"

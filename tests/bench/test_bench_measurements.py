@@ -1,0 +1,103 @@
+"""Every benchmark end to end at a tiny size: what is printed, what is kept, and that the answers agree."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from coresift.bench import machine, peers, pools
+from coresift.bench.timing import Row, Table, show, timed
+from coresift.submodular.distances import pairwise
+from coresift.submodular.greedy import cover
+
+TINY = ("--n", 60, "--dim", 8)
+
+
+def test_selection_reaches_the_objective_of_the_published_loop_and_keeps_every_repeat(bench, tmp_path: Path) -> None:
+    answer = bench("selection", *TINY, "--alphas", 3, "--repeats", 2, "--json", tmp_path / "found.json")
+    assert answer.code == 0, answer.err
+    found = json.loads((tmp_path / "found.json").read_text())
+    assert found["bench"] == "selection" and found["arguments"]["n"] == 60 and found["arguments"]["alphas"] == 3
+    assert found["machine"]["float32_gflops"] > 0 and found["machine"]["torch"] == torch.__version__
+    assert {"cpus", "threads", "processor"} <= set(found["machine"])
+    search, greedy = found["tables"]
+    for table in (search, greedy):
+        here, there = table["rows"]
+        assert len(here["seconds"]) == len(there["seconds"]) == 2 and here["ratio"] == 1.0
+        assert here["objective"] == pytest.approx(there["objective"], rel=1e-3)
+    assert "GFLOP/s" in answer.out and "published loop" in answer.out and "certificate" in answer.out
+
+
+def test_alphas_that_were_not_timed_are_scaled_and_said(bench, tmp_path: Path) -> None:
+    file = tmp_path / "found.json"
+    answer = bench("selection", *TINY, "--alphas", 3, "--published-alphas", 1, "--repeats", 1, "--json", file)
+    assert answer.code == 0, answer.err
+    assert "published loop: 1 of 3 alphas timed, seconds x 3.00" in answer.out
+
+
+def test_peers_that_are_missing_are_named_with_what_installs_them(bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(peers, "find_spec", lambda name: None)
+    answer = bench("selection", *TINY, "--alphas", 2, "--repeats", 1, "--peers")
+    assert answer.code == 0, answer.err
+    for package in ("submodlib-py", "apricot-select"):
+        assert f"{package} is not installed, so it was not measured: pip install {package}" in answer.out
+
+
+@pytest.mark.parametrize("name", peers.PEERS)
+def test_an_installed_peer_picks_as_well_as_we_do(name: str) -> None:
+    module, _, greedy = peers.PEERS[name]
+    pytest.importorskip(module)
+    space = pairwise(pools.spaces(60, 8)[0])
+    distances = (space.rows(slice(0, 60)) * space.step).float()
+    best = float(distances[cover(space, 5).order].amin(dim=0).sum())
+    assert float(distances[greedy(distances, 5)].amin(dim=0).sum()) == pytest.approx(best, rel=1e-3)
+
+
+def test_an_installed_peer_stands_in_the_table(bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(peers, "PEERS", {"a peer": ("json", "json-package", peers.heap_greedy)})
+    answer = bench("selection", *TINY, "--alphas", 2, "--repeats", 1, "--peers")
+    assert answer.code == 0 and "a peer" in answer.out and "not installed" not in answer.out
+
+
+def test_memory_says_what_a_whole_selection_took(bench, tmp_path: Path) -> None:
+    answer = bench("memory", *TINY, "--norms", "unit", "--json", tmp_path / "found.json")
+    assert answer.code == 0, answer.err
+    (row,) = json.loads((tmp_path / "found.json").read_text())["tables"][0]["rows"]
+    assert row["picks"] == 3 and row["alphas"] > 3 and 0.0 <= row["gap"] <= 1.0 and 0.0 <= row["alpha"] <= 1.0
+    assert row["peak_GiB"] >= row["GiB_before"] > 0.01 and len(row["seconds"]) == 1
+
+
+def test_gradients_compares_batches_with_one_by_one(bench) -> None:
+    answer = bench("gradients", "--examples", 3, "--repeats", 1, "--dims", 32)
+    assert answer.code == 0, answer.err
+    assert "gradients of 3 examples" in answer.out and "batched, projected to 32" in answer.out
+
+
+def test_the_pool_has_the_norms_asked_for() -> None:
+    heavy, unit = pools.spaces(200, 16)[0], pools.spaces(200, 16, "unit")[0]
+    torch.testing.assert_close(unit.norm(dim=1), torch.ones(200))
+    torch.testing.assert_close(heavy / heavy.norm(dim=1, keepdim=True), unit)
+    assert float(heavy.norm(dim=1).max() / heavy.norm(dim=1).min()) > 4.0
+    assert not torch.equal(pools.spaces(200, 16, seed=1)[0], heavy)
+
+
+def test_the_peak_of_a_process_grows_with_what_it_holds() -> None:
+    before = machine.peak_gib()
+    held = torch.ones(1 << 26)
+    assert machine.peak_gib() - before > 0.1 and len(held) > 0
+
+
+def test_timed_keeps_every_repeat_but_not_the_run_that_warms_up() -> None:
+    calls: list[int] = []
+    row = timed("work", lambda: calls.append(1), 3, warm=True)
+    assert len(calls) == 4 and len(row.seconds) == 3
+
+
+def test_a_table_reads_as_ratios_to_its_first_row() -> None:
+    table = Table("title", (Row("here", (1.0, 3.0, 2.0), {"peak_GiB": 0.5}), Row("there", (4.0,))), ("a note",))
+    title, heading, here, there, note = show(table).splitlines()
+    assert heading.split() == ["seconds", "[least,", "most]", "ratio", "peak", "GiB"]
+    assert here.split() == ["here", "2", "[1,", "3]", "1.00", "0.5"] and there.split()[-1] == "2.00"
+    assert (title, note) == ("title", "  a note")
+    assert Table("t", (Row("too short", (0.0,)),)).plain["rows"][0]["ratio"] is None

@@ -1,0 +1,49 @@
+"""What is saved comes back, whole, and only to the work it belongs to."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from coresift.savepoints import Clock, InFolder, Nowhere
+
+
+def test_what_was_saved_last_comes_back(tmp_path: Path) -> None:
+    kept = InFolder(tmp_path / "work", {"pool": "a"})
+    assert kept.load("pass") is None and not (tmp_path / "work").exists()
+    kept.save("pass", {"sums": np.arange(3.0), "done": np.array(4)})
+    kept.save("pass", {"sums": np.arange(4.0), "done": np.array(5)})
+    found = InFolder(tmp_path / "work", {"pool": "a"}).load("pass")
+    assert found is not None and found["sums"].tolist() == [0.0, 1.0, 2.0, 3.0] and int(found["done"]) == 5
+    assert kept.load("another pass") is None
+
+
+def test_work_of_another_identity_does_not_see_it(tmp_path: Path) -> None:
+    InFolder(tmp_path, {"pool": "a"}).save("pass", {"done": np.array(1)})
+    assert InFolder(tmp_path, {"pool": "b"}).load("pass") is None
+
+
+def test_a_kill_while_saving_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = InFolder(tmp_path, {})
+    kept.save("pass", {"done": np.array(1)})
+
+    def half(handle, **arrays) -> None:
+        handle.write(b"half")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(np, "savez", half)
+    with pytest.raises(KeyboardInterrupt):
+        kept.save("pass", {"done": np.array(2)})
+    found = kept.load("pass")
+    assert found is not None and int(found["done"]) == 1
+
+
+def test_nowhere_keeps_nothing() -> None:
+    nowhere = Nowhere()
+    nowhere.save("pass", {"done": np.array(1)})
+    assert nowhere.load("pass") is None and not Clock(nowhere).due()
+
+
+def test_a_clock_is_due_once_per_stretch(tmp_path: Path) -> None:
+    assert Clock(InFolder(tmp_path, {}, every=0.0)).due()
+    assert not Clock(InFolder(tmp_path, {}, every=1000.0)).due()

@@ -1,0 +1,84 @@
+"""The way distances are held follows from the memory, is said with its reason, and changes no answer."""
+
+import re
+
+import pytest
+import torch
+
+from coresift.errors import SelectionError
+from coresift.features.memory import InMemoryFeatures
+from coresift.select import select
+from coresift.selectors import Brief, Craig, Mint
+from coresift.submodular.distances import Distances
+from coresift.submodular.plan import plan, spaces_of
+from coresift.submodular.tiled import Tiled
+
+GB = 10**9
+N, DIM = 2300, 48
+
+
+def rows(seed: int) -> torch.Tensor:
+    source = torch.Generator().manual_seed(seed)
+    centres = torch.randn(N // 20, DIM, generator=source)
+    made = centres[torch.randint(0, len(centres), (N,), generator=source)] + 0.4 * torch.randn(N, DIM, generator=source)
+    return made * torch.exp(0.5 * torch.randn(N, 1, generator=source))
+
+
+@pytest.mark.parametrize(
+    ("memory", "way", "bits", "words"),
+    [
+        (5 * GB, "dense", 24, r"2 n x n matrices of 24 bits need 3\..* GB of the 5\.0 GB given"),
+        (3 * GB, "dense", 16, r"of 16 bits need 1\..* GB of the 3\.0 GB given; 24 bits would need 3\."),
+        (GB, "tiled", 24, r"no matrix of distances: 2 n x n matrices of 16 bits would need .* given is 1\.0 GB"),
+    ],
+)
+def test_the_quickest_way_that_fits_is_chosen_and_explained(memory: int, way: str, bits: int, words: str) -> None:
+    found = plan(20000, [2048, 2048], memory)
+    assert (found.way, found.bits) == (way, bits) and found.need <= memory
+    assert re.search(words, found.reason)
+
+
+def test_small_pools_are_held_in_float64() -> None:
+    assert plan(1000, [512], GB).bits == 53
+
+
+def test_too_little_memory_names_the_least_that_fits() -> None:
+    with pytest.raises(SelectionError, match=r"needs (\d+\.\d) GB .* memory given is 200\.0 MB.*--memory") as caught:
+        plan(100000, [2048, 2048], 200 * 10**6)
+    named = float(str(caught.value).split(" needs ")[1].split(" GB")[0])
+    assert plan(100000, [2048, 2048], int((named + 0.1) * GB)).way == "tiled"
+
+
+def test_spaces_of_different_length_are_refused() -> None:
+    with pytest.raises(SelectionError, match="spaces of different length: {'knowledge': 5, 'following': 6}"):
+        spaces_of({"knowledge": torch.zeros(5, 2), "following": torch.zeros(6, 2)}, GB)
+
+
+@pytest.mark.parametrize(("memory", "kind"), [(GB, Distances), (320 * 10**6, Tiled)])
+def test_spaces_are_held_as_planned(memory: int, kind: type, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("coresift.submodular.plan.EXACT", 100)
+    monkeypatch.setattr("coresift.submodular.plan._dense", lambda n, dims: [(24, 400 * 10**6), (16, 390 * 10**6)])
+    held, way = spaces_of({"a": rows(0)}, memory)
+    assert isinstance(held["a"], kind) and way.way == ("dense" if kind is Distances else "tiled")
+
+
+@pytest.mark.parametrize("method", [Brief(dim=DIM), Craig(dim=DIM), Mint(dim=DIM, alpha=0.4)], ids=lambda m: m.name)
+def test_methods_pick_the_same_with_and_without_matrices(method, monkeypatch: pytest.MonkeyPatch) -> None:
+    held = InMemoryFeatures({spec.stored: rows(seed) for seed, spec in enumerate(method.requires)})
+    dense = select(method, held, [60, 115], memory="1GB")
+    monkeypatch.setattr("coresift.submodular.plan._dense", lambda n, dims: [(24, 2 * GB), (16, 2 * GB)])
+    tiled = select(method, held, [60, 115], memory="1GB")
+    assert dense[0].diagnostics["distances"]["way"] == "dense" and tiled[0].diagnostics["distances"]["way"] == "tiled"
+    for one, other in zip(dense, tiled, strict=True):
+        assert one.indices.tolist() == other.indices.tolist() and one.weights.tolist() == other.weights.tolist()
+        for key in {"alpha", "B_KN", "B_IF", "B_SFT"} & set(one.diagnostics):
+            assert other.diagnostics[key] == pytest.approx(one.diagnostics[key], rel=1e-5)
+
+
+def test_stochastic_greedy_is_a_setting_of_brief() -> None:
+    method = Brief(dim=DIM, alpha=0.5, stochastic=0.1)
+    held = InMemoryFeatures({spec: rows(seed) for seed, spec in enumerate(method.requires)})
+    exact = select(Brief(dim=DIM, alpha=0.5), held, 60)
+    first, again = select(method, held, 60, seed=2), select(method, held, 60, seed=2)
+    assert first.indices.tolist() == again.indices.tolist() != exact.indices.tolist()
+    assert exact.diagnostics["certificate"]["error"] <= first.diagnostics["certificate"]["error"]

@@ -1,0 +1,76 @@
+"""Samples: few gains looked at, nearly as good as greedy, the same for the same seed."""
+
+import pytest
+import torch
+
+from coresift.errors import SelectionError
+from coresift.submodular.distances import Blend, Metric, pairwise
+from coresift.submodular.greedy import cover, gains, nearest
+from coresift.submodular.stochastic import cover_stochastic, sample_size
+from coresift.submodular.tiled import Tiled
+
+N = 2300
+
+
+def rows(seed: int, n: int = N) -> torch.Tensor:
+    source = torch.Generator().manual_seed(seed)
+    centres = torch.randn(n // 20, 24, generator=source)
+    return centres[torch.randint(0, len(centres), (n,), generator=source)] + 0.3 * torch.randn(n, 24, generator=source)
+
+
+def error(metric: Metric, order: torch.Tensor) -> float:
+    return float(nearest(metric, order).sum(dtype=torch.float64))
+
+
+@pytest.fixture(scope="module")
+def blend() -> Blend:
+    return Blend(pairwise(rows(0)), pairwise(rows(1)), 0.4)
+
+
+def test_samples_of_everything_are_greedy() -> None:
+    metric = pairwise(rows(0, 200))
+    wanted = cover(metric, 20)
+    found = cover_stochastic(metric, 20, epsilon=1e-12)
+    assert sample_size(200, 20, 1e-12) == 200
+    assert torch.equal(found.order, wanted.order) and torch.equal(found.gains[1:], wanted.gains[1:])
+
+
+def test_the_error_is_near_that_of_greedy_and_below_random(blend: Blend) -> None:
+    greedy = error(blend, cover(blend, 115).order)
+    found = [error(blend, cover_stochastic(blend, 115, seed=seed).order) for seed in range(3)]
+    random = error(blend, torch.randperm(N, generator=torch.Generator().manual_seed(0))[:115])
+    assert greedy <= min(found) and max(found) < 1.05 * greedy < random
+
+
+def test_values_keep_the_guarantee_on_average(blend: Blend) -> None:
+    largest = float(blend.rows(slice(0, N)).amax())
+    best_possible = N * largest - 0.5 * error(blend, cover(blend, 20).order)
+    values = [N * largest - error(blend, cover_stochastic(blend, 20, epsilon=0.1, seed=s).order) for s in range(5)]
+    assert sum(values) / 5 >= (1 - 1 / torch.e - 0.1) * best_possible
+
+
+def test_the_same_seed_gives_the_same_picks_with_and_without_matrices(blend: Blend) -> None:
+    first = cover_stochastic(blend, 60, seed=4)
+    assert torch.equal(cover_stochastic(blend, 60, seed=4).order, first.order)
+    assert not torch.equal(cover_stochastic(blend, 60, seed=5).order, first.order)
+    tiled = Blend(Tiled.of(rows(0)), Tiled.of(rows(1)), 0.4)
+    assert torch.equal(cover_stochastic(tiled, 60, seed=4).order, first.order)
+
+
+def test_gains_are_those_of_the_picks_made(blend: Blend) -> None:
+    found = cover_stochastic(blend, 30)
+    for number in (1, 12, 29):
+        left = gains(blend, nearest(blend, found.order[:number])) * blend.step
+        assert float(found.gains[number]) == float(left[found.order[number]])
+
+
+def test_every_example_can_be_picked() -> None:
+    assert sorted(cover_stochastic(pairwise(rows(0, 50)), 50).order.tolist()) == list(range(50))
+
+
+@pytest.mark.parametrize(
+    ("size", "epsilon", "match"), [(0, 0.1, "size 0"), (9, 0.1, "size 9"), (2, 1.0, "epsilon is 1")]
+)
+def test_sizes_and_losses_that_make_no_sense_are_refused(size: int, epsilon: float, match: str) -> None:
+    with pytest.raises(SelectionError, match=match):
+        cover_stochastic(pairwise(torch.arange(5.0)[:, None]), size, epsilon=epsilon)
