@@ -116,6 +116,10 @@ def test_one_stage_of_a_recipe_can_be_run_alone_and_again(coresift, files: Path,
         (["select", "POOL", "--model", "MODEL", "--out", "OUT", "--budget", "25"], "the pool has 24 examples"),
         (["select", "POOL", "--model", "MODEL", "--out", "OUT", "--method", "magic"], "method.name is 'magic'"),
         (["select", "r.yaml", "--out", "OUT"], "go with a pool"),
+        (["select", "POOL", "--model", "MODEL", "--out", "OUT", "--stage", "task"], "brief has no such setting"),
+        (["select", "POOL", "--model", "MODEL", "--out", "OUT", "--target", "POOL"], "brief does not look at it"),
+        (["select", "delift", "--stage", "task"], "target is missing: delift in stage task"),
+        (["select", "delift", "--stage", "continual"], "(or --existing FILE)"),
         (["selcet", "POOL"], "No such command 'selcet'"),
         (["run"], "Missing argument"),
         (["run", "demo", "--sett", "a=b"], "No such option"),
@@ -165,6 +169,22 @@ def test_repeated_budgets_are_nested_coresets(coresift, files: Path, tmp_path: P
     answer = coresift("select", files / "pool.jsonl", "--model", files / "model", *arguments, *columns)
     assert answer.code == 0, answer.err
     assert Coreset.load(out).ids[:3] == Coreset.load(out / "budgets" / "3").ids
+
+
+@pytest.mark.parametrize(("stage", "beside"), [("task", "--target"), ("continual", "--existing")])
+def test_stage_and_second_set_have_options_of_their_own(
+    coresift, files: Path, tmp_path: Path, stage: str, beside: str
+) -> None:
+    other, out = tmp_path / "another: set.jsonl", tmp_path / "out"
+    other.write_text(json.dumps({"instruction": "What is 30 plus 3?", "output": "It is 33."}) + "\n")
+    columns = ("--map", "instruction=q", "--map", "response=a", "--set", "pool.examples=6", "--set", "method.nu=0.1")
+    arguments = ("--method", "delift", "--stage", stage, beside, other, "--budget", "2", "--out", out)
+    answer = coresift("select", files / "pool.jsonl", "--model", files / "model", *arguments, *columns)
+    assert answer.code == 0, answer.err
+    coreset = Coreset.load(out)
+    assert coreset.provenance["settings"]["stage"] == stage and beside.strip("-") in coreset.provenance["fingerprints"]
+    told = coresift("inspect", out / "features").out
+    assert told.count("utilities ") == 2 and "shards: 1 of 1" in told and "count: 6" in told
 
 
 def test_a_shipped_recipe_is_known_by_name_to_every_verb(coresift) -> None:

@@ -205,6 +205,24 @@ def test_settings_that_do_not_exist_are_refused() -> None:
         scorer(template="plain")
 
 
+def test_a_forward_pass_is_bounded_however_many_rows_there_are() -> None:
+    def largest(rows: int) -> tuple[int, int]:
+        model, inputs, logits = tiny.model(), [], []
+        model.model.embed_tokens.register_forward_hook(lambda module, given, out: inputs.append(given[0].numel()))
+        model.lm_head.register_forward_hook(lambda head, given, out: logits.append(out.numel()))
+        scorer(model=model, batch_tokens=600).columns(tiny.pool(2), tiny.pool(rows))
+        return max(inputs), max(logits)
+
+    few, many = largest(20), largest(60)
+    assert many[0] <= 600 and many[1] <= 600 * 288 and few[0] <= 600
+
+
+def test_rows_are_fewer_when_a_long_example_stands_before_them() -> None:
+    batches = list(icl_prefix._batches([10] * 100, 1990, 500))
+    assert [len(batch) for batch in batches] == [2] * 50  # 8 x 500 tokens hold two of 2,000
+    assert list(icl_prefix._batches([10, 20], 10**6, 500)) == [[0], [1]]
+
+
 def test_logits_are_made_for_the_response_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     model, seen = tiny.model(), []
     model.lm_head.register_forward_hook(lambda head, given, out: seen.append(out.shape[:-1].numel()))

@@ -50,6 +50,14 @@ def test_a_fixed_alpha_is_not_called_searched():
     assert "fixed at 0.500" in words.chosen(view) and "best of" not in words.chosen(view)
 
 
+@pytest.mark.parametrize(("flat", "said"), [([0.4, 0.6], True), ([0.5, 0.503], False)])
+def test_a_search_finer_than_its_objective_resolves_is_said_to_be_so(flat: list[float], said: bool):
+    search = {"precision": 0.005, "tolerance": 0.001, "flat": flat}
+    diagnostics = {"alpha": 0.5, "alpha_mode": "searched", "search": search}
+    view = bare_view(method="brief", coreset={"indices": [1], "weights": [10.0], "diagnostics": diagnostics})
+    assert ("any α from 0.400 to 0.600 is as good within 0.1" in words.chosen(view)) == said
+
+
 def test_an_alpha_from_a_plateau_is_not_called_the_best():
     diagnostics = {"alpha": 0.96, "alpha_mode": "plateau"}
     view = bare_view(method="mint", coreset={"indices": [1], "weights": [10.0], "diagnostics": diagnostics})
@@ -137,3 +145,15 @@ def test_whoever_wins_is_named():
     assert "each is a single run" in words.outcome([score("BRIEF", 0.4), score("random", 0.3)], 15)
     assert "tie for the highest accuracy" in words.outcome([score("BRIEF", 0.4), score("random", 0.4)], 15)
     assert words.outcome([score("BRIEF", 0.4)], 15) == ""
+
+
+def test_rows_in_context_are_not_compared_with_trained_ones():
+    shown = {"name": "delift, in context", "examples": 15, "accuracy": {"all": 0.9}, "in_context": True}
+    other = {**shown, "name": "random, in context", "accuracy": {"all": 0.7}}
+    trained = [
+        {"name": "delift", "examples": 15, "accuracy": {"all": 0.4}},
+        {"name": "random", "examples": 15, "accuracy": {"all": 0.3}},
+    ]
+    assert words.outcome([*trained, shown, other], 15).startswith("At 15 examples, delift reaches")
+    alone = words.outcome([shown, other, {"name": "none", "examples": 0, "accuracy": {"all": 0.1}}], 15)
+    assert alone.startswith("At 15 examples, delift, in context reaches")

@@ -201,7 +201,7 @@ def test_run_stopped_between_last_step_and_result_does_not_train_further(
     straight = train(base, rows, out=tmp_path / "straight", settings=settings, device="cpu")
     assert straight.summary["steps"] == 4
     with monkeypatch.context() as patch:
-        patch.setattr(trainer, "_finish", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(trainer, "finish", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             train(base, rows, out=tmp_path / "broken", settings=settings, device="cpu")
     resumed = train(base, rows, out=tmp_path / "broken", settings=settings, device="cpu")

@@ -5,5 +5,6 @@ BENCHES = {
     "memory": "one whole BRIEF selection: seconds, peak memory, certificate",
     "gradients": "per-example gradients, many per backward pass against one by one",
     "icl": "in-context utilities per second, the example's keys and values shared, against every pair encoded whole",
+    "lead": "what choosing inside the training loop costs: the policy's seconds per round, seconds per optimizer step",
 }
 """Name -> what it measures. `coresift.bench.NAME` holds `options(parser)` and `measure(asked) -> Iterator[Table]`."""

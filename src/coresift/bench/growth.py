@@ -20,7 +20,7 @@ from coresift.files import write_text, write_whole
 
 MEASURED = {"seconds": "seconds", "peak_GiB": "peak memory, GiB"}
 """What grows: name of the value, and of its axis."""
-FIELDS = ("n", "kind", "seconds", "peak_GiB", "GiB_before", "picks", "alphas", "alpha", "gap")
+FIELDS = ("n", "kind", "way", "bits", "seconds", "peak_GiB", "GiB_before", "picks", "alphas", "alpha", "gap")
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -29,6 +29,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--extrapolate", type=sizes, metavar="N,N,...", help="with --table: also by the fitted law, not measured"
     )
+    parser.add_argument("--memory", default="auto", help="with --table: memory beyond the features (default auto)")
     parser.add_argument("--csv", type=output, metavar="FILE", help="with --table: the rows as CSV")
     parser.add_argument("--figure", type=_png, metavar="FILE", help="with --table: time and memory against n, PNG")
 
@@ -101,7 +102,7 @@ def _whole_selection(n: int, asked: argparse.Namespace) -> dict[str, Any] | str:
     """One child process; its figures, or why there are none. What it says on the way goes to standard error."""
     with tempfile.TemporaryDirectory() as folder:
         kept = Path(folder) / "figures.json"
-        shared = ("dim", "norms", "seed", "device")
+        shared = ("dim", "norms", "seed", "device", "memory")
         given = [part for name in shared for part in (f"--{name}", str(getattr(asked, name)))]
         command = [sys.executable, "-m", "coresift", "bench", "memory", "--n", str(n), *given, "--json", str(kept)]
         code = subprocess.run(command, stdout=subprocess.DEVNULL, check=False).returncode

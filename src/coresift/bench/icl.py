@@ -145,6 +145,6 @@ def _notes(rows: tuple[Row, Row], apart: float) -> tuple[str, ...]:
         f"pairs per second, quickest runs: {measured:.2f}x; the cost model says {modelled:.2f}x, so the time is "
         f"{modelled / measured:.2f} times the modelled one",
         f"largest difference of a token's log-probability: {apart:.1e} nats",
-        "seconds are of different numbers of pairs: compare pairs per second; of the quickest run: other "
-        "work on the machine only adds time",
+        "the rows time different numbers of pairs: compare pairs per second, which are those of the quickest run, "
+        "because other work on the machine only adds time",
     )

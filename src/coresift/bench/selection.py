@@ -23,6 +23,7 @@ from coresift.bench.entry import positive
 from coresift.bench.timing import Row, Table, timed
 from coresift.errors import SettingsError
 from coresift.submodular.certificate import certify
+from coresift.submodular.dense import Update
 from coresift.submodular.distances import Blend, Distances, pairwise
 from coresift.submodular.greedy import cover, nearest
 from coresift.submodular.search import golden_section
@@ -68,14 +69,18 @@ def search(knowledge: Tensor, following: Tensor, size: int, asked: argparse.Name
     """Both ways on the same alphas; both say the least B_KN + B_IF that they reached."""
     alphas, repeats = searched(knowledge, following, size, asked.alphas), asked.repeats or 3
     part = alphas[: asked.published_alphas]
-    here = timed("coresift", lambda: ours(knowledge, following, size, alphas), repeats, _objective)
+    rows = []
+    for bits in (24, 16):
+        ours(knowledge[:2100], following[:2100], 5, [0.5], bits=bits)  # compiled once, not counted
+        way = partial(ours, knowledge, following, size, alphas, bits=bits)
+        rows.append(timed(f"coresift, {bits} bits", way, repeats, _objective))
     there = timed("published loop", lambda: peers.published(knowledge, following, size, part), repeats, _objective)
     notes: tuple[str, ...] = ()
     if len(part) < len(alphas):
         factor = len(alphas) / len(part)
         there = Row(there.name, tuple(factor * each for each in there.seconds), there.facts)
         notes = (f"published loop: {len(part)} of {len(alphas)} alphas timed, seconds x {factor:.2f}",)
-    return Table("search over alpha, distances included", (here, there), notes)
+    return Table("search over alpha, distances included", (*rows, there), notes)
 
 
 def greedy(space: Distances, size: int, asked: argparse.Namespace) -> Table:
@@ -85,22 +90,28 @@ def greedy(space: Distances, size: int, asked: argparse.Namespace) -> Table:
     def error(picks: Any) -> Mapping[str, Any]:
         return _objective(distances[picks].amin(dim=0).sum(dtype=torch.float64))
 
-    def fresh() -> Tensor:
-        return cover(replace(space), size).order  # a copy: sums kept from an earlier run would not be a fair start
+    def fresh(space: Distances, update: Update = "lazy") -> Tensor:
+        # A copy: sums kept from an earlier run would not be a fair start.
+        return cover(replace(space), size, update=update).order
+
+    coarse = Distances(_sixteen(space), space.step * _worth(space))
 
     others = {"heap, one candidate at a time": peers.heap_greedy, **(dict(peers.installed()) if asked.peers else {})}
-    rows = [timed("coresift", fresh, repeats, error)]
+    fresh(space), fresh(coarse), fresh(space, "incremental")  # compiled once, not counted
+    rows = [timed("coresift, 24 bits, lazy", partial(fresh, space), repeats, error)]
+    rows.append(timed("coresift, 16 bits, lazy", partial(fresh, coarse), repeats, error))
+    rows.append(timed("coresift, 24 bits, incremental", partial(fresh, space, "incremental"), repeats, error))
     for name, way in others.items():
         way(distances[:200, :200], 5 if len(distances) > 5 else 1)  # what is compiled once is not counted
         rows.append(timed(name, partial(way, distances, size), repeats, error))
-    proof = certify(space, fresh())
+    proof = certify(space, fresh(space))
     said = f"certificate: no {size} picks have an objective more than {100 * proof.gap:.2f} % below that of coresift"
     return Table("greedy alone, on a given matrix", tuple(rows), (said, *(peers.missing() if asked.peers else ())))
 
 
-def ours(knowledge: Tensor, following: Tensor, size: int, alphas: list[float]) -> float:
+def ours(knowledge: Tensor, following: Tensor, size: int, alphas: list[float], *, bits: int = 24) -> float:
     """Distances once, exact greedy for every alpha; returns the least B_KN + B_IF."""
-    first, second = pairwise(knowledge), pairwise(following)
+    first, second = pairwise(knowledge, bits=bits), pairwise(following, bits=bits)
     return min(_total(first, second, size, alpha) for alpha in alphas)
 
 
@@ -120,6 +131,17 @@ def _total(first: Distances, second: Distances, size: int, alpha: float) -> floa
 def _dense(space: Distances) -> Tensor:
     """All distances in real units, float32."""
     return (space.rows(slice(0, space.n)) * space.step).float()
+
+
+def _worth(space: Distances) -> float:
+    """How many steps of a space one step of 16 bits is worth."""
+    return max(float(part.amax()) for part in space.whole.split(256)) / (2.0**16 - 1.0)
+
+
+def _sixteen(space: Distances) -> Tensor:
+    """The distances as whole numbers of 16 bits."""
+    worth = _worth(space)
+    return torch.cat([(part / (worth or 1.0)).round().to(torch.uint16) for part in space.whole.split(256)])
 
 
 def _objective(value: Any) -> Mapping[str, Any]:

@@ -57,7 +57,7 @@ def _coreset(folder: Path) -> str:
         "seconds": coreset.provenance.get("seconds"),
         "version": coreset.provenance.get("version"),
     }
-    keys = ("alpha", "B_KN", "B_IF", "A_KN", "A_IF", "e_KN", "e_IF", "e_SFT", "certificate")
+    keys = ("alpha", "B_KN", "B_IF", "A_KN", "A_IF", "e_KN", "e_IF", "e_SFT", "certificate", "f", "f_random")
     facts |= {key: coreset.diagnostics[key] for key in keys if key in coreset.diagnostics}
     return f"coreset {folder}\n" + _lines(facts)
 
@@ -65,6 +65,8 @@ def _coreset(folder: Path) -> str:
 def _store(folder: Path) -> str:
     try:
         manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+        if "shard_columns" in manifest:
+            return _kernel(folder, manifest)
         identity = dict(manifest["identity"])
         total = -(-identity["rows"] // identity["shard_rows"])
     except (ValueError, KeyError) as error:
@@ -74,6 +76,13 @@ def _store(folder: Path) -> str:
     identity["shards"] = f"{len(manifest['shards'])} of {total}"
     identity["bytes"] = sum(path.stat().st_size for path in folder.glob("*.safetensors"))
     return f"feature store {folder}\n" + _lines(identity)
+
+
+def _kernel(folder: Path, manifest: Mapping[str, Any]) -> str:
+    total = -(-manifest["examples"]["count"] // manifest["shard_columns"])
+    found = list(folder.glob("columns-*.safetensors"))
+    size = sum(path.stat().st_size for path in found)
+    return f"utilities {folder}\n" + _lines({**manifest, "shards": f"{len(found)} of {total}", "bytes": size})
 
 
 def _training(folder: Path) -> str:

@@ -1,5 +1,6 @@
 """Options that several verbs share."""
 
+import json
 from typing import Annotated
 
 import typer
@@ -11,6 +12,17 @@ Overrides = Annotated[
 Memory = Annotated[
     str | None, typer.Option(metavar="AMOUNT", help="What selecting may use beyond the features, such as 3GB.")
 ]
+Stage = Annotated[
+    str | None, typer.Option(help="Stage of DELIFT: instruction, task (needs --target), continual (needs --existing).")
+]
+Target = Annotated[str | None, typer.Option(metavar="FILE", help="Examples of what the model shall be good at.")]
+Existing = Annotated[str | None, typer.Option(metavar="FILE", help="Examples that were trained on already.")]
+
+
+def with_sets(overrides: list[str] | None, stage: str | None, target: str | None, existing: str | None) -> list[str]:
+    """The overrides, with `--stage`, `--target` and `--existing` as the settings they are short for."""
+    short = {"method.stage": stage, "target.path": target, "existing.path": existing}
+    return [*(overrides or []), *(f"{key}={json.dumps(value)}" for key, value in short.items() if value is not None)]
 
 
 def with_memory(overrides: list[str] | None, memory: str | None) -> list[str]:

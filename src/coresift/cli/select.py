@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from coresift.cli.options import Memory, Overrides, with_memory
+from coresift.cli.options import Existing, Memory, Overrides, Stage, Target, with_memory, with_sets
 from coresift.errors import SettingsError
 
 
@@ -22,11 +22,14 @@ def select(
         list[str] | None, typer.Option(metavar="ROLE=COLUMN", help="Name a column's role; may be repeated.")
     ] = None,
     skip_bad_rows: Annotated[bool, typer.Option("--skip-bad-rows", help="Leave bad rows out and list them.")] = False,
+    stage: Stage = None,
+    target: Target = None,
+    existing: Existing = None,
     set: Overrides = None,
     memory: Memory = None,
 ) -> None:
-    """Choose a coreset: warm-up, gradient features, selection; no final training."""
-    set = with_memory(set, memory)
+    """Choose a coreset: what the method needs to know of every example, then selection; no final training."""
+    set = with_sets(with_memory(set, memory), stage, target, existing)
     if pool.endswith((".yaml", ".yml")) or _is_shipped(pool):
         _stage(pool, model, out, set)
         return

@@ -6,7 +6,7 @@ from coresift.cli.options import Overrides, RecipeFile
 
 VERBS = {
     "warmup": "Train LoRA on a random part of the pool.",
-    "extract": "Compute the gradient features that the method requires.",
+    "extract": "Compute what the method needs to know of every example.",
     "select": "Choose the coreset.",
     "train": "Train on the coreset, and on what it is compared with.",
     "evaluate": "Score every trained model on the held-out examples.",

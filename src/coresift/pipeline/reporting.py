@@ -8,8 +8,12 @@ import torch
 
 from coresift.coreset import Coreset
 from coresift.data.pool import Example
+from coresift.pipeline import sets
+from coresift.pipeline.features import gradient_store
+from coresift.pipeline.online import is_online, rounds_of
 from coresift.pipeline.runs import Run, read_json
-from coresift.pipeline.stages import Say, feature_store, gradient_specs, select
+from coresift.pipeline.stages import select
+from coresift.pipeline.tuning import Say, gradient_specs, warmup
 from coresift.report.page import write_report
 from coresift.report.view import RunView
 
@@ -60,16 +64,32 @@ def gather(run: Run, coreset: Coreset) -> RunView:
         example_sources=[example.source for example in pool],
         costs=[{"stage": stage, **cost} for stage, cost in run.costs.items()],
         scores=scores["rows"],
-        notes=_notes(run),
+        rounds=rounds_of(run),
+        notes=_notes(run, coreset),
     )
 
 
-def _notes(run: Run) -> list[str]:
+def _notes(run: Run, coreset: Coreset) -> list[str]:
     held_out = len(run.inputs.held_out_positions)
     notes = []
     if held_out > 0:
         notes.append(f"{held_out} examples of the pool were held out at random for scoring and could not be chosen.")
-    return notes
+    if run.inputs.not_drawn > 0:
+        notes.append(f"{run.inputs.not_drawn} further examples were not drawn for pool.examples and not looked at.")
+    notes += [sets.in_words(name, its, run.inputs.chosen_from) + "." for name, its in run.inputs.others.items()]
+    if "pairs" in coreset.diagnostics:
+        notes.append(coreset.diagnostics["pairs"]["reason"])
+    return [*notes, *_unscored(coreset)]
+
+
+def _unscored(coreset: Coreset) -> list[str]:
+    """Utilities that were not measured as asked."""
+    return [
+        f"Of {counts['pairs']:,} pairs of part {part}, {counts['shortened']:,} were scored with a shortened example, "
+        f"and {counts['unscorable']:,} could not be scored and count as 0."
+        for part, counts in coreset.diagnostics.get("utilities", {}).items()
+        if counts["shortened"] + counts["unscorable"] > 0
+    ]
 
 
 def _too_long(run: Run) -> str:
@@ -87,9 +107,10 @@ def _text(example: Example) -> str:
 
 def _spaces(run: Run) -> dict[str, np.ndarray]:
     """Both gradient spaces on their two leading principal directions; NaN where an example has no features."""
-    store = feature_store(run)
-    if store is None:
+    checkpoint = None if is_online(run) else warmup(run)
+    if checkpoint is None:
         return {}
+    store = gradient_store(run, checkpoint)
     spaces: dict[str, np.ndarray] = {}
     for spec in gradient_specs(run):
         flat = np.full((len(run.inputs.pool), 2), np.nan)

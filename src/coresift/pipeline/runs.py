@@ -11,9 +11,11 @@ from coresift import files
 from coresift.budget import Budget
 from coresift.differences import both_sides
 from coresift.errors import RunError, SelectionError
+from coresift.evaluation.rouge import check_rouge
+from coresift.models.encoders import read_layout
 from coresift.models.load import resolve_device
 from coresift.pipeline.config import Recipe
-from coresift.pipeline.inputs import Inputs
+from coresift.pipeline.inputs import Inputs, model_path
 from coresift.pipeline.recipes import Resolved, load_recipe
 
 
@@ -65,6 +67,8 @@ class Run:
         self._refuse_foreign_folder()
         resolve_device(self.recipe.model.device)
         self.inputs.refuse_longer_than_model()
+        self.inputs.refuse_unusable_others()
+        self._refuse_unusable_metrics()
         self._refuse_impossible_budgets()
         if self._recorded() != self.recipe.model_dump(mode="json"):  # the same values keep their first origins
             files.write_text(self.settings_file, self.resolved.to_yaml())
@@ -85,6 +89,14 @@ class Run:
                 raise SelectionError(
                     f"budget {budget}: the shortest example has {shortest} tokens. Ask for at least {shortest} tokens."
                 )
+
+    def _refuse_unusable_metrics(self) -> None:
+        """Raise before models are trained, not when their answers are scored."""
+        settings = self.recipe.evaluate
+        if "rouge1" in settings.metrics:
+            check_rouge()
+        if settings.encoder is not None:
+            read_layout(model_path(settings.encoder))
 
     def record(self, stage: str, *, seconds: float, tokens: int | None = None, flops: float | None = None) -> None:
         """Add to the cost of a stage: wall-clock seconds, tokens through the model, floating-point operations."""

@@ -1,45 +1,61 @@
 """The evaluation stage: every trained model, and the base, on the same held-out examples; one table at the end."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from coresift import files
-from coresift.evaluation.scores import mean_and_spread, score
-from coresift.models.load import load_model
+from coresift.coreset import Coreset
+from coresift.evaluation.in_context import InContext
+from coresift.evaluation.scores import HeldOut, Scores, mean_and_spread, score, score_in_context
+from coresift.models.encoders import Encoder, read_layout
+from coresift.models.load import load_model, model_fingerprint
+from coresift.pipeline.inputs import model_path
 from coresift.pipeline.runs import Run, read_json
-from coresift.pipeline.stages import Say, train
+from coresift.pipeline.stages import comparisons, select, train
+from coresift.pipeline.tuning import Say
+from coresift.pipeline.utilities import encoder_of
 from coresift.training.checkpoints import Checkpoint, load_trained
 
-PREPARATION = ("warm-up", "gradients", "selection")
+PREPARATION = (
+    *("warm-up", "gradients", "embeddings", "similarities", "ratings", "pilot", "utilities"),
+    *("difficulty", "selection"),
+)
 """Stages that a method pays for before its final training."""
 
 
 def evaluate(run: Run, *, say: Say = print) -> list[dict[str, Any]]:
-    """Score the base model and every trained one; scores that are there are kept.
+    """Score every trained model, and the base model alone and, if asked, in context; scores that are there are kept.
 
     Returns:
         The rows of the score table, as in scores.json; empty when nothing was trained or held out.
     """
-    trained = train(run, say=say)
-    if len(trained) == 0:
+    trained, in_context = train(run, say=say), run.recipe.evaluate.in_context
+    if len(trained) == 0 and in_context is None:
         return []
     if run.inputs.held_out is None:
         say("nothing is scored: pool.held_out is 0 and evaluate.test names no test examples")
         return []
     singles = {name: _score_one(run, name, checkpoint, say) for name, checkpoint in trained.items()}
-    groups: dict[str, list[str]] = {}
-    for name in trained:
-        groups.setdefault(_without_repeat(name), []).append(name)
     rows = [
-        _row(run, group, [singles[name] for name in names], [trained[name] for name in names])
-        for group, names in groups.items()
+        _row(run, group, [singles[name] for name in names], [trained[name].summary for name in names])
+        for group, names in _grouped(trained).items()
     ]
+    if in_context is not None:
+        rows += _rows_in_context(run, in_context, say)
     if run.recipe.compare.base:
         rows.append(_row(run, "none (base model)", [_score_one(run, "base", None, say)], []))
     files.write_json(run.folder / "scores.json", {"test_examples": len(run.inputs.held_out.pool), "rows": rows})
     return rows
+
+
+def _grouped(names: Iterable[str]) -> dict[str, list[str]]:
+    """The names of each row of the table: repeats share one."""
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        groups.setdefault(_without_repeat(name), []).append(name)
+    return groups
 
 
 def _without_repeat(name: str) -> str:
@@ -49,24 +65,108 @@ def _without_repeat(name: str) -> str:
 
 
 def _score_one(run: Run, name: str, checkpoint: Checkpoint | None, say: Say) -> dict[str, Any]:
-    path = _scores_file(run, name)
-    held_out = run.inputs.held_out
-    assert held_out is not None, "callers check that something is held out"
+    held_out = _held_out(run)
     depends = {"test": held_out.fingerprint, "model": "base" if checkpoint is None else checkpoint.fingerprint}
-    known = read_json(path, {})
+
+    def scored() -> Scores:
+        where = {"dtype": run.recipe.model.dtype, "device": run.recipe.model.device}
+        base = run.inputs.base
+        model = load_model(base, **where) if checkpoint is None else load_trained(base, checkpoint, **where)
+        settings, encoder = run.recipe.evaluate, _encoder(run, _needs_encoder(run))
+        tokens, judge = settings.batch_tokens, settings.judge
+        return score(model, held_out, run.inputs.renderer, batch_tokens=tokens, encoder=encoder, judge=judge)
+
+    return _once(run, _scores_file(run, name), name, {**depends, **_metric_tools(run)}, scored, say)
+
+
+def _rows_in_context(run: Run, settings: InContext, say: Say) -> list[dict[str, Any]]:
+    """The base model with examples of the coreset in its context, and of each subset that it is compared with."""
+    name, coreset = run.recipe.selector.name, select(run, say=say)
+    subsets = {name: coreset, **comparisons(run, len(coreset))}
+    singles = {each: _score_in_context(run, each, subset, settings, say) for each, subset in subsets.items()}
+    return [
+        _row(run, f"{group}, in context", [singles[each] for each in names], [], examples=len(subsets[names[0]]))
+        for group, names in _grouped(subsets).items()
+    ]
+
+
+def _score_in_context(run: Run, name: str, subset: Coreset, settings: InContext, say: Say) -> dict[str, Any]:
+    held_out, named = _held_out(run), run.recipe.evaluate.encoder
+    depends = {
+        "test": held_out.fingerprint,
+        "model": model_fingerprint(run.inputs.base),
+        "examples": run.inputs.pool.take(subset.indices).fingerprint,
+        "in_context": settings.model_dump(mode="json"),
+        "retrieval": "words" if named is None else read_layout(model_path(named)).fingerprint,
+        **_metric_tools(run),
+    }
+
+    def scored() -> Scores:
+        model = load_model(run.inputs.base, dtype=run.recipe.model.dtype, device=run.recipe.model.device)
+        shown = [run.inputs.pool[int(position)] for position in subset.indices]
+        encoder, judge = _encoder(run, named is not None), run.recipe.evaluate.judge
+        return score_in_context(model, held_out, shown, run.inputs.renderer, settings, encoder=encoder, judge=judge)
+
+    path = _scores_file(run, name).with_name("in_context.json")
+    return _once(run, path, f"{name}, in context", depends, scored, say)
+
+
+def _once(
+    run: Run, path: Path, name: str, depends: dict[str, Any], scored: Callable[[], Scores], say: Say
+) -> dict[str, Any]:
+    """Scores from their file if they were made from the same things, else made now and kept."""
+    known: dict[str, Any] = read_json(path, {})
     if known.get("depends") == depends:
         return known
     began = time.perf_counter()
-    where = {"dtype": run.recipe.model.dtype, "device": run.recipe.model.device}
-    base = run.inputs.base
-    model = load_model(base, **where) if checkpoint is None else load_trained(base, checkpoint, **where)
-    scores = score(model, held_out, run.inputs.renderer, batch_tokens=run.recipe.evaluate.batch_tokens).to_json()
+    scores = scored().to_json()
     run.record("evaluation", seconds=time.perf_counter() - began)
     scores["depends"] = depends
     files.write_json(path, scores)
-    exact = "" if scores["accuracy"] is None else f", exact answers {scores['accuracy']['all']:.3f}"
-    say(f"scores of {name}: held-out loss {scores['loss']['response']:.4f}{exact}")
+    say(f"scores of {name}: {_in_words(scores)}")
     return scores
+
+
+def _in_words(scores: Mapping[str, Any]) -> str:
+    parts = [] if scores["loss"] is None else [f"held-out loss {scores['loss']['response']:.4f}"]
+    parts += [] if scores["accuracy"] is None else [f"exact answers {scores['accuracy']['all']:.3f}"]
+    means = _means(scores)
+    parts += [f"{metric} {'none' if mean is None else format(mean, '.3f')}" for metric, mean in means.items()]
+    for metric, count in (scores["metrics"] or {}).get("unscored", {}).items():
+        parts.append(f"{count} answers without a score by {metric}")
+    return ", ".join(parts)
+
+
+def _means(scores: Mapping[str, Any]) -> dict[str, float | None]:
+    """Means of the metrics asked for; exact match stands under accuracy."""
+    means = (scores["metrics"] or {}).get("means", {})
+    return {metric: mean for metric, mean in means.items() if metric != "exact"}
+
+
+def _held_out(run: Run) -> HeldOut:
+    held_out = run.inputs.held_out
+    assert held_out is not None, "callers check that something is held out"
+    return held_out
+
+
+def _needs_encoder(run: Run) -> bool:
+    return "similarity" in run.recipe.evaluate.metrics
+
+
+def _encoder(run: Run, needed: bool) -> Encoder | None:
+    name = run.recipe.evaluate.encoder
+    return encoder_of(run, name) if needed and name is not None else None
+
+
+def _metric_tools(run: Run) -> dict[str, Any]:
+    """What scores depend on besides model and test, as far as a metric needs it."""
+    settings = run.recipe.evaluate
+    tools: dict[str, Any] = {}
+    if _needs_encoder(run) and settings.encoder is not None:
+        tools["encoder"] = read_layout(model_path(settings.encoder)).fingerprint
+    if "judge" in settings.metrics and settings.judge is not None:
+        tools["judge"] = {"url": settings.judge.url, "model": settings.judge.model}
+    return tools
 
 
 def _scores_file(run: Run, name: str) -> Path:
@@ -76,9 +176,23 @@ def _scores_file(run: Run, name: str) -> Path:
     return run.folder / "compare" / name.removeprefix(f"{method}, ") / "scores.json"
 
 
-def _row(run: Run, name: str, scores: Sequence[Mapping[str, Any]], checkpoints: Sequence[Checkpoint]) -> dict[str, Any]:
-    """One row of the table: means over repeats; a method's warm-up, gradients and selection count as its own."""
-    summaries = [checkpoint.summary for checkpoint in checkpoints]
+def _row(
+    run: Run,
+    name: str,
+    scores: Sequence[Mapping[str, Any]],
+    summaries: Sequence[Mapping[str, Any]],
+    *,
+    examples: int = 0,
+) -> dict[str, Any]:
+    """One row of the table: means over repeats; what a method's picks cost counts as its own.
+
+    Args:
+        run: The run.
+        name: What was trained on, or shown.
+        scores: Of each repeat.
+        summaries: Of each repeat's training; none where nothing was trained.
+        examples: How many examples there are where nothing was trained.
+    """
     paid = PREPARATION if name.startswith(run.recipe.selector.name) else ()
     before = {stage: cost for stage, cost in run.costs.items() if stage in paid}
     warm_up_tokens = before.get("warm-up", {}).get("tokens") or 0
@@ -86,21 +200,28 @@ def _row(run: Run, name: str, scores: Sequence[Mapping[str, Any]], checkpoints: 
     return {
         "name": name,
         "seeds": len(scores),
-        "examples": summaries[0]["examples"] if summaries else 0,
+        "examples": summaries[0]["examples"] if summaries else examples,
         "tokens": round(_mean([summary["tokens"] for summary in summaries]) + warm_up_tokens),
         "seconds": round(_mean(seconds) + sum(cost["seconds"] for cost in before.values()), 2),
         **_pooled(scores),
+        **({"in_context": True} if name.endswith(", in context") else {}),
     }
 
 
 def _pooled(scores: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Means and spreads over repeats; `metrics` only where some were asked for."""
     means: dict[str, Any] = {}
     spreads: dict[str, Any] = {}
-    for kind in ("accuracy", "loss"):
-        if scores[0][kind] is None:
+    asked = [_means(score) for score in scores]
+    known = {"accuracy": [score["accuracy"] for score in scores], "loss": [score["loss"] for score in scores]}
+    if len(asked[0]) > 0:
+        there = [metric for metric in asked[0] if all(each[metric] is not None for each in asked)]
+        known["metrics"] = [{metric: each[metric] for metric in there} for each in asked]
+    for kind, found in known.items():
+        if found[0] is None:
             means[kind] = None
             continue
-        pairs = {part: mean_and_spread([score[kind][part] for score in scores]) for part in scores[0][kind]}
+        pairs = {part: mean_and_spread([each[part] for each in found]) for part in found[0]}
         means[kind] = {part: mean for part, (mean, _) in pairs.items()}
         spreads[kind] = {part: spread for part, (_, spread) in pairs.items()}
     return {**means, "spread": spreads if len(scores) > 1 else None}

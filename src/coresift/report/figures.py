@@ -7,6 +7,7 @@ import numpy as np
 
 from coresift.report.pareto import pareto_front, with_room
 from coresift.report.plateau import plateau_figure
+from coresift.report.rounds import arms_figure, progress_figure
 from coresift.report.scatter import drawn_positions, spaces_of
 from coresift.report.sections import chosen_trial, response_lengths, source_mix, weight_facts
 from coresift.report.tables import ACCURACY, LOSS, spread_of, value_of
@@ -236,6 +237,8 @@ def weights_figure(view: RunView, theme: Theme) -> "Figure | None":
 
 FIGURES: dict[str, Callable[[RunView, Theme], "Figure | None"]] = {
     "scores": scores_figure,
+    "arms": arms_figure,
+    "rounds": progress_figure,
     "alpha_search": alpha_figure,
     "pareto": pareto_figure,
     "plateau": plateau_figure,
@@ -263,6 +266,8 @@ def alt_texts(view: RunView) -> dict[str, str]:
     trials, picks = len(view.trials), count(len(view.indices))
     return {
         "scores": "Dot chart of the scores in the table above, with error bars over seeds.",
+        "arms": f"Line charts over {len(view.rounds)} rounds: the probability of every cluster, and mean utilities.",
+        "rounds": f"Line charts over {len(view.rounds)} rounds: the loss of each, and the budget spent.",
         "alpha_search": f"Line charts of the covering errors at the {trials} values of alpha tried.",
         "pareto": f"Scatter of following error against knowledge error for {trials} trials, the chosen one ringed.",
         "plateau": f"Following error at {trials} values of alpha, and its change from one to the next against sigma.",

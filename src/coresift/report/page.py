@@ -13,7 +13,7 @@ from typing import Any
 from markupsafe import Markup
 
 from coresift.files import write_text, write_whole
-from coresift.report import sections, tables, units, words
+from coresift.report import rounds, sections, tables, units, words
 from coresift.report.figures import alt_texts, draw
 from coresift.report.scatter import MOST_UNCHOSEN, scatter_data, script_json, shorten, spaces_of
 from coresift.report.view import RunView
@@ -99,6 +99,10 @@ def _facts(view: RunView) -> dict[str, Any]:
         "outcome": words.outcome(view.scores, len(view.indices)),
         "best": _best(view),
         "score_parts": _score_parts(view),
+        "score_titles": {"accuracy": "accuracy", "metrics": "answers", "loss": "held-out loss, nats"},
+        "part_titles": tables.METRICS,
+        "arms": rounds.arm_rows(view),
+        "estimates": rounds.estimate_rows(view),
         "trial": sections.chosen_trial(view),
         "data": data,
         "data_json": Markup(script_json(data)) if data else "",
@@ -124,7 +128,7 @@ def _facts(view: RunView) -> dict[str, Any]:
 
 def _score_parts(view: RunView) -> dict[str, tuple[str, ...]]:
     """The measurements that at least one row of the score table has: kind -> parts."""
-    kinds = {"accuracy": tables.ACCURACY, "loss": tables.LOSS}
+    kinds = {"accuracy": tables.ACCURACY, "metrics": tuple(tables.METRICS), "loss": tables.LOSS}
     return {
         kind: tuple(p for p in parts if any(tables.value_of(score, kind, p) is not None for score in view.scores))
         for kind, parts in kinds.items()
@@ -132,12 +136,16 @@ def _score_parts(view: RunView) -> dict[str, tuple[str, ...]]:
 
 
 def _best(view: RunView) -> dict[tuple[str, str], float]:
-    """The best mean per column of the score table: highest accuracy, lowest response loss.
+    """The best mean per column of the score table: highest accuracy and answer scores, lowest response loss.
 
     The two parts of the loss have no best: one part may fall because the other rises.
     """
     best: dict[tuple[str, str], float] = {}
-    for kind, parts, choose in (("accuracy", tables.ACCURACY, max), ("loss", ("response",), min)):
+    columns = (
+        *(("accuracy", tables.ACCURACY, max), ("metrics", tuple(tables.METRICS), max)),
+        ("loss", ("response",), min),
+    )
+    for kind, parts, choose in columns:
         for part in parts:
             values = [value for score in view.scores if (value := tables.value_of(score, kind, part)) is not None]
             if len(set(values)) > 1:
@@ -158,6 +166,7 @@ def _tiles(view: RunView) -> list[tuple[str, str, str]]:
         share = units.percent(facts["effective_share"], digits=0)
         tiles.append(("effective size", units.number(facts["effective"], digits=3), f"{share} of the picks"))
     how = f"by {view.weighting}" if view.weighting in ("loss", "sampling") else ""
+    how = units.count(len(view.rounds)) if view.rounds else how
     tiles.append(("training", words.training_word(view), how))
     seconds = sections.cost_rows(view)[1]["seconds"]
     if seconds is not None:

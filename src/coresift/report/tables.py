@@ -7,6 +7,8 @@ from coresift.report.units import MISSING, count, duration, is_number, prefixed
 
 Score = Mapping[str, Any]
 ACCURACY = ("knowledge", "following", "all")
+METRICS = {"rouge1": "ROUGE-1", "similarity": "similarity", "judge": "judge"}
+"""Metric of generated answers -> the head of its column."""
 LOSS = ("response", "knowledge", "following")
 
 
@@ -46,6 +48,7 @@ def _columns() -> list[tuple[str, Callable[[Score], str]]]:
         ("tokens", lambda score: prefixed(score.get("tokens"))),
         ("time", lambda score: duration(score.get("seconds"))),
         *[(f"acc. {part}", lambda score, part=part: with_spread(score, "accuracy", part)) for part in ACCURACY],
+        *[(title, lambda score, part=part: with_spread(score, "metrics", part)) for part, title in METRICS.items()],
         ("held-out loss", lambda score: with_spread(score, "loss", "response")),
     ]
 

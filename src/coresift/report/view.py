@@ -38,6 +38,8 @@ class RunView:
         scores: {name, seeds, examples, tokens, seconds, accuracy, loss, spread}. `accuracy` and `loss` map
             knowledge / following / all (response for the loss) to a mean over seeds, or are None; `spread` is
             {"accuracy": {...}, "loss": {...}}: standard deviations over seeds, or None.
+        rounds: of training in rounds, one each: {round, arm, probabilities, examples, loss, utility_before, utility,
+            spent, budget}; losses and utilities are means over the round's examples; arm and probabilities may be None.
         notes: sentences printed near the top as they are.
 
     Raises:
@@ -60,6 +62,7 @@ class RunView:
     example_sources: Sequence[str] = ()
     costs: Sequence[Row] = ()
     scores: Sequence[Row] = ()
+    rounds: Sequence[Row] = ()
     notes: Sequence[str] = ()
 
     def __post_init__(self) -> None:

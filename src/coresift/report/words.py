@@ -16,6 +16,13 @@ METHOD_NAMES = {
     "gradmatch": "GRAD-MATCH",
     "tagcos": "TAGCOS",
     "kcenter": "k-center",
+    "delift": "DELIFT",
+    "selectit": "SelectIT",
+    "deft-ucs": "DEFT-UCS",
+    "lead": "LEAD",
+    "loss-per-round": "Loss per round",
+    "random-per-round": "Random per round",
+    "static": "A selection made before",
     "random": "Random selection",
     "balanced-random": "Balanced random selection",
     "full": "The full pool",
@@ -75,7 +82,19 @@ def _alpha(view: RunView) -> str:
     if view.diagnostics.get("alpha_mode") == "plateau":
         return f", with α\u00a0=\u00a0{number(alpha, digits=3)}, where the following error levels off"
     tried = f", the best of {len(view.trials)} values tried" if len(view.trials) > 1 else ""
-    return f", with α\u00a0=\u00a0{number(alpha, digits=3)}{tried}"
+    return f", with α\u00a0=\u00a0{number(alpha, digits=3)}{tried}{_flat(view)}"
+
+
+def _flat(view: RunView) -> str:
+    """That alpha is less certain than it looks, where values farther apart than the precision do equally well."""
+    search = view.diagnostics.get("search") or {}
+    low, high = search.get("flat") or (0.0, 0.0)
+    if high - low <= search.get("precision", 1.0):
+        return ""
+    return (
+        f" (any α from {number(low, digits=3)} to {number(high, digits=3)} is as good within "
+        f"{100 * search['tolerance']:g}\u00a0%: a precision of {search['precision']:g} is finer than the pool resolves)"
+    )
 
 
 def trained(view: RunView) -> str:
@@ -84,6 +103,8 @@ def trained(view: RunView) -> str:
         if len(view.scores) > 0:
             return "Whether the final training was weighted or unweighted is not recorded."
         return "No final model was trained in this run."
+    if len(view.rounds) > 0:
+        return "A pick of weight 3 was trained on in three rounds: the final model is the one that the rounds trained."
     if view.weighting == "none":
         return "The final training was unweighted: every pick counts the same, whatever its weight."
     how = {
@@ -98,6 +119,8 @@ def trained(view: RunView) -> str:
 
 def training_word(view: RunView) -> str:
     """One word for the tile: weighted, unweighted, none or not recorded."""
+    if len(view.rounds) > 0:
+        return "in rounds"
     if view.weighting is None:
         return "not recorded" if len(view.scores) > 0 else "none"
     return "unweighted" if view.weighting == "none" else "weighted"
@@ -138,6 +161,8 @@ def outcome(scores: Sequence[Mapping[str, Any]], size: int) -> str:
 
     Accuracy on all items decides where it was measured, else the held-out loss.
     """
+    trained = [score for score in scores if not score.get("in_context")]
+    scores = trained if any(score.get("examples") == size for score in trained) else scores
     kind, part, sign = next(
         (option for option in _DECIDING if any(value_of(score, *option[:2]) is not None for score in scores)),
         _DECIDING[0],

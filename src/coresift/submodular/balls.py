@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from coresift.submodular.dense import Matrices
 from coresift.submodular.distances import SLACK, Metric, rough
 from coresift.submodular.threads import in_parts
 
@@ -47,6 +48,9 @@ class Balls:
     @classmethod
     def of(cls, metric: Metric, radius: Tensor) -> "Balls":
         """All pairs (candidate j, point i) with d_ij < radius_i, from one pass over the distances."""
+        matrices = Matrices.of(metric)
+        if matrices is not None:
+            return cls(*matrices.near(radius), radius)
         limit = radius + SLACK
         points, wholes, counts = [], [], []
         for part in passes(metric):

@@ -76,6 +76,17 @@ def gains(first: Array, second: Array, share: Real, rest: Real, reach: Array, ou
 
 
 @njit(nogil=True, cache=True)
+def row_facts(rows: Array, sums: Array, tops: Array) -> None:
+    """Sum and largest of every row."""
+    for j in range(len(rows)):
+        total, top, row = np.int64(0), rows[j, 0], rows[j]
+        for i in range(len(row)):
+            total += np.int64(row[i])
+            top = max(top, row[i])
+        sums[j], tops[j] = total, top
+
+
+@njit(nogil=True, cache=True)
 def some_gains(
     first: Array, second: Array, share: Real, rest: Real, reach: Array, which: Array, out: Array, begin: int, end: int
 ) -> None:
@@ -195,6 +206,48 @@ def incrementally(
 
 
 @njit(nogil=True, cache=True)
+def count_near(
+    first: Array, second: Array, share: Real, rest: Real, radius: Array, counts: Array, begin: int, end: int
+) -> None:
+    """How many points of each of the rows `begin` to `end` - 1 are closer than their radius."""
+    for j in range(begin, end):
+        near, a, b = 0, first[j], second[j]
+        for i in range(len(radius)):
+            near += np.rint(np.float32(a[i]) * share + np.float32(b[i]) * rest) < radius[i]
+        counts[j] = near
+
+
+@njit(nogil=True, cache=True)
+def list_near(
+    first: Array,
+    second: Array,
+    share: Real,
+    rest: Real,
+    radius: Array,
+    starts: Array,
+    points: Array,
+    whole: Array,
+    begin: int,
+    end: int,
+) -> None:
+    """Write these points and their distances where the lists of the rows begin."""
+    for j in range(begin, end):
+        place, a, b = starts[j], first[j], second[j]
+        for begin_strip in range(0, len(radius), STRIP):
+            end_strip = min(begin_strip + STRIP, len(radius))
+            near = 0
+            for i in range(begin_strip, end_strip):  # on whole vectors
+                near += np.rint(np.float32(a[i]) * share + np.float32(b[i]) * rest) < radius[i]
+            if near == 0:
+                continue
+            for i in range(begin_strip, end_strip):
+                distance = np.rint(np.float32(a[i]) * share + np.float32(b[i]) * rest)
+                if distance < radius[i]:
+                    points[place], whole[place] = i, distance
+                    place += 1
+
+
+@njit(nogil=True, cache=True)
 def list_gain(starts: Array, points: Array, whole: Array, reach: Array, j: int) -> Whole:
     """The gain of candidate j from the list of its points."""
     total = np.int64(0)
@@ -240,6 +293,54 @@ def lists_lazily(
         bounds[top] = -1
         sink(heap, 0, bounds)
     return looked
+
+
+@njit(nogil=True, cache=True)
+def unfinished(rows: Array, bad: Array, begin: int, end: int) -> None:
+    """Mark the rows that hold NaN or infinity."""
+    for j in range(begin, end):
+        wrong, row = 0, rows[j]
+        for c in range(len(row)):
+            wrong += not np.isfinite(row[c])
+        bad[j] = wrong > 0
+
+
+@njit(nogil=True, cache=True)
+def add_rows(rows: Array, total: Array) -> None:
+    """Add rows to a sum in float64."""
+    for j in range(len(rows)):
+        row = rows[j]
+        for c in range(len(row)):
+            total[c] += row[c]
+
+
+@njit(nogil=True, cache=True)
+def farthest(rows: Array, mean: Array) -> Real:
+    """The largest distance of an element from its column's mean."""
+    largest = 0.0
+    for j in range(len(rows)):
+        row = rows[j]
+        for c in range(len(row)):
+            largest = max(largest, abs(row[c] - mean[c]))
+    return largest
+
+
+@njit(nogil=True, cache=True)
+def centred(
+    rows: Array, words: Array, mean: Array, scale: Real, odd: Array, values: Array, keys: Array, squares: Array
+) -> None:
+    """(row - mean) / scale in float32, its squared length, and the row's key (see `rows`)."""
+    for j in range(len(rows)):
+        row, word, out, key = rows[j], words[j], values[j], np.int64(0)
+        for c in range(len(row)):
+            out[c] = np.float32((row[c] - mean[c]) / scale)
+        for c in range(len(row)):
+            # -0 counts as 0: its only set bit is the sign.
+            key += np.int64(0 if word[c] == np.int32(-(2**31)) else word[c]) * odd[c]
+        total = 0.0
+        for c in range(len(row)):
+            total += np.float64(out[c]) * np.float64(out[c])
+        keys[j], squares[j] = key, total
 
 
 @njit(nogil=True, cache=True)

@@ -5,7 +5,6 @@ Two ways to the same picks. Lazy: a gain seen earlier bounds every later one, so
 depends on the data: where a few long rows dominate, lazy; on unit rows they are close.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -17,8 +16,6 @@ from coresift.submodular.distances import Blend, Distances, Metric
 from coresift.submodular.threads import in_parts
 
 Update = Literal["lazy", "incremental"]
-STRETCH = 256
-"""Picks made by one compiled call: between two of them progress is shown and an interrupt is heard."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,6 +55,15 @@ class Matrices:
         in_parts(work, len(reach))
         return out
 
+    def facts(self) -> tuple[Tensor, Tensor]:
+        """Sum (float64) and largest (float32) of every row of the first array."""
+        from coresift.submodular import compiled
+
+        n = len(self.first)
+        sums, tops = np.empty(n), np.empty(n, dtype=np.float32)
+        in_parts(lambda begin, end: compiled.row_facts(self.first[begin:end], sums[begin:end], tops[begin:end]), n)
+        return torch.from_numpy(sums), torch.from_numpy(tops)
+
     def gains_of(self, which: Tensor, reach: Tensor) -> Tensor:
         """What some candidates would gain, in whole numbers (int64)."""
         from coresift.submodular import compiled
@@ -67,44 +73,61 @@ class Matrices:
         in_parts(lambda begin, end: compiled.some_gains(*arrays, begin, end), len(asked))
         return torch.from_numpy(out)
 
-    def cover(
-        self,
-        picked: list[int],
-        reach: Tensor,
-        size: int,
-        *,
-        update: Update = "lazy",
-        advance: Callable[[int], None] = lambda picks: None,
-    ) -> tuple[Tensor, Tensor]:
-        """Go on from some picks to `size` of them.
-
-        Args:
-            picked: The picks so far.
-            reach: The distance of every point to the nearest of them (n).
-            size: Picks in the end.
-            update: How gains are kept.
-            advance: Told after every stretch how many picks there are.
-
-        Returns:
-            The further picks and the gain of each, in whole numbers.
-        """
+    def near(self, radius: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The pairs closer than the radius of their point: starts, points and distances as `Balls` has them."""
         from coresift.submodular import compiled
 
-        arrays = self.first, self.second, self.share, self.rest
-        reach_ = reach.numpy().astype(np.float32, copy=True)
-        bounds = self.gains(reach_)
-        bounds[picked] = -1
-        order, found = np.array(picked + [0] * (size - len(picked))), np.zeros(size, dtype=np.int64)
-        seen = np.full(len(bounds), len(picked), dtype=np.int32)
-        heap = compiled.heaped(bounds)
-        for begin in range(len(picked), size, STRETCH):
-            stretch = order, found, begin, min(size, begin + STRETCH)
-            if update == "lazy":
-                compiled.lazily(*arrays, reach_, bounds, seen, heap, *stretch)
-            else:
-                compiled.incrementally(*arrays, reach_, bounds, *stretch)
-            advance(stretch[-1])
-        return torch.from_numpy(order[len(picked) :]), torch.from_numpy(found[len(picked) :])
+        n, radius_ = len(self.first), radius.numpy().astype(np.float32)
+        arrays = self.first, self.second, self.share, self.rest, radius_
+        starts = np.zeros(n + 1, dtype=np.int64)
+        in_parts(lambda begin, end: compiled.count_near(*arrays, starts[1:], begin, end), n)
+        np.cumsum(starts, out=starts)
+        points, whole = np.empty(starts[-1], dtype=np.int32), np.empty(starts[-1], dtype=np.float32)
+        in_parts(lambda begin, end: compiled.list_near(*arrays, starts, points, whole, begin, end), n)
+        return torch.from_numpy(starts), torch.from_numpy(points), torch.from_numpy(whole)
+
+
+class Picking:
+    """A cover under way on matrices.
+
+    Args:
+        matrices: The distances.
+        picked: The picks so far.
+        reach: The distance of every point to the nearest of them (n).
+        size: Picks in the end.
+        update: How gains are kept.
+    """
+
+    def __init__(self, matrices: Matrices, picked: list[int], reach: Tensor, size: int, update: Update) -> None:
+        from coresift.submodular import compiled
+
+        self._matrices, self._update, self._done, self._begun = matrices, update, len(picked), len(picked)
+        self._reach = reach.numpy().astype(np.float32, copy=True)
+        self._bounds = matrices.gains(self._reach)
+        self._bounds[picked] = -1
+        self._order = np.array(picked + [0] * (size - len(picked)))
+        self._found = np.zeros(size, dtype=np.int64)
+        self._seen = np.full(len(self._bounds), len(picked), dtype=np.int32)
+        self._heap = compiled.heaped(self._bounds)
+
+    @property
+    def picked(self) -> tuple[Tensor, Tensor]:
+        """The picks made here and the gain of each, in whole numbers (int64)."""
+        made = slice(self._begun, self._done)
+        return torch.from_numpy(self._order[made]), torch.from_numpy(self._found[made])
+
+    def go(self, until: int) -> None:
+        """Pick on until there are so many."""
+        from coresift.submodular import compiled
+
+        m = self._matrices
+        arrays = m.first, m.second, m.share, m.rest, self._reach, self._bounds
+        stretch = self._order, self._found, self._done, until
+        if self._update == "lazy":
+            compiled.lazily(*arrays, self._seen, self._heap, *stretch)
+        else:
+            compiled.incrementally(*arrays, *stretch)
+        self._done = max(self._done, until)
 
 
 def _readable(space: Distances) -> bool:

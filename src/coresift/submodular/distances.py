@@ -216,7 +216,7 @@ def _direct(rows: Tensor) -> Distances:
 
 
 def _tiled(tiles: Tiles, dtype: torch.dtype, *, label: str) -> Distances:
-    out = torch.empty(tiles.n, tiles.n, dtype=dtype, device=tiles.squares.device)
+    out = torch.empty(tiles.n, tiles.n, dtype=dtype, device=tiles.rows.squares.device)
     blocks = grid(tiles.n)
     with Progress(label, len(blocks), unit="tiles") as progress:
         for first, second in blocks:

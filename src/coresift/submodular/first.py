@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from coresift.submodular.balls import passes
+from coresift.submodular.dense import Matrices
 from coresift.submodular.distances import SLACK, Blend, Distances, Metric
 
 CONTENDERS = 0.125
@@ -63,12 +64,16 @@ def _facts(metric: Metric) -> tuple[Tensor, Tensor]:
     """Sum (float64) and largest of every row."""
     if isinstance(metric, Distances) and metric.facts:
         return metric.facts[0]
-    sums, tops = [], []
-    for part in passes(metric):
-        rows = metric.rows(part)
-        sums.append(rows.sum(dim=1, dtype=torch.float64))
-        tops.append(rows.amax(dim=1))
-    found = torch.cat(sums), torch.cat(tops)
+    matrices = Matrices.of(metric) if isinstance(metric, Distances) else None
+    if matrices is not None:
+        found = matrices.facts()
+    else:
+        sums, tops = [], []
+        for part in passes(metric):
+            rows = metric.rows(part)
+            sums.append(rows.sum(dim=1, dtype=torch.float64))
+            tops.append(rows.amax(dim=1))
+        found = torch.cat(sums), torch.cat(tops)
     if isinstance(metric, Distances):
         metric.facts.append(found)
     return found

@@ -19,7 +19,7 @@ from coresift.errors import SelectionError
 from coresift.progress import Progress
 from coresift.savepoints import Nowhere, Savepoints
 from coresift.submodular.balls import Balls, passes
-from coresift.submodular.dense import Matrices, Update
+from coresift.submodular.dense import Matrices, Picking, Update
 from coresift.submodular.distances import SLACK, Metric, rough
 from coresift.submodular.first import first_pick
 from coresift.submodular.threads import one_thread
@@ -35,6 +35,8 @@ SPARSE = 0.03
 """Share of all pairs that lists made from stored distances may hold."""
 PAIRS = 1.5e8
 """Number of pairs that lists may hold: 8 bytes each, 20 while they are made."""
+STRETCH = 256
+"""Picks made by one compiled call: between two of them progress is shown and an interrupt is heard."""
 SUMMED = 2.0**-14
 """More than the relative error of a float32 sum of terms that are not negative, as torch takes it."""
 
@@ -104,9 +106,16 @@ def _cover(metric: Metric, size: int, update: Update) -> Cover:
         return begun.ended()
     if matrices is None:
         return _by_rows(begun, size)
+    picking = Picking(matrices, begun.order, begun.reach, size, update)
     with Progress("picks", size, unit="picks") as progress:
-        order, found = matrices.cover(begun.order, begun.reach, size, update=update, advance=progress.reach)
-    return begun.ended(order, found)
+        for number in [*range(STRETCH, size, STRETCH), size]:
+            picking.go(number)
+            progress.reach(number)
+    return begun.ended(*picking.picked)
+
+
+def _room(metric: Metric) -> float:
+    return min(PAIRS, SPARSE * metric.n**2)
 
 
 @one_thread()
@@ -116,7 +125,7 @@ def _by_rows(cover: UnderWay, size: int) -> Cover:
     cover.wait(_bounds(metric, cover.reach), exact=metric.n <= ROUGH)
     for number in range(1, size):
         worth = metric.n > ROUGH and number in LISTS and size - number >= FEW
-        if worth and few_pairs([cover], min(PAIRS, SPARSE * metric.n**2)):
+        if worth and few_pairs([cover], _room(metric)):
             return cover.on_lists(Balls.of(metric, cover.reach), size)
         cover.next()
     return cover.ended()

@@ -31,7 +31,7 @@ class Plan:
     bits: Bits of a distance: 53 (small pools), 24 or 16.
     need: Bytes this way needs beyond the features.
     pairs: Pairs that lists may hold.
-    reason: Why this way, in words.
+    reason: Why this way, in words; the memory given is not in them, so that the same picks are said alike.
     """
 
     way: Way
@@ -55,8 +55,8 @@ def plan(n: int, dims: Sequence[int], memory: int) -> Plan:
     ways = _dense(n, dims)
     for number, (bits, need) in enumerate(ways):
         if need <= memory:
-            spared = f"; {ways[0][0]} bits would need {in_words(ways[0][1])}" if number > 0 else ""
-            reason = f"{_count(len(dims))} of {bits} bits need {in_words(need)} of the {in_words(memory)} given{spared}"
+            more = f"; {ways[0][0]} bits would need {in_words(ways[0][1])}" if number > 0 else ""
+            reason = f"{_count(len(dims))} of {bits} bits need {in_words(need)}{more}"
             return Plan("dense", bits, need, MOST, reason)
     fixed = _tiled(n, dims)
     pairs = min(MOST, LISTED * n * n, (memory - fixed) / PAIR)
@@ -66,10 +66,7 @@ def plan(n: int, dims: Sequence[int], memory: int) -> Plan:
             f"beyond the features, and the memory given is {in_words(memory)}. Give at least as much (--memory), "
             "or lower the dimension of the features."
         )
-    reason = (
-        f"no matrix of distances: {_count(len(dims))} of {ways[-1][0]} bits would need {in_words(ways[-1][1])}, "
-        f"and the memory given is {in_words(memory)}"
-    )
+    reason = f"no matrix: {_count(len(dims))} of {ways[-1][0]} bits would need {in_words(ways[-1][1])}"
     return Plan("tiled", 24, int(fixed + PAIR * pairs), pairs, reason)
 
 

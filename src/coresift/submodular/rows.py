@@ -4,13 +4,17 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from coresift.errors import SelectionError
+from coresift.submodular.threads import in_parts
 
 BLOCK = 1 << 16
 """Elements handled at a time."""
+PARTS = 64
+"""Runs of rows summed apart, however many threads there are."""
 SHOWN = 5
 """Bad rows named in a message."""
 
@@ -21,11 +25,13 @@ class Rows:
     values: n x d, centred and divided by `scale`.
     scale: A power of two, so that scaling loses nothing.
     keys: n whole numbers; rows that are equal bit for bit have equal keys.
+    squares: Squared lengths of `values`, float64 (n).
     """
 
     values: Tensor
     scale: float
     keys: Tensor
+    squares: Tensor
 
 
 def check_rows(rows: Tensor, *, name: str) -> None:
@@ -36,9 +42,7 @@ def check_rows(rows: Tensor, *, name: str) -> None:
     """
     if rows.ndim != 2 or rows.numel() == 0:
         raise SelectionError(f"{name}: shape {tuple(rows.shape)}. Selection needs an n x d array that is not empty.")
-    bad: list[int] = []
-    for start, block in blocks(rows):
-        bad += (start + (~torch.isfinite(block).all(dim=1)).nonzero().flatten()).tolist()
+    bad = _not_finite(rows)
     if bad:
         named = ", ".join(map(str, bad[:SHOWN])) + (", ..." if len(bad) > SHOWN else "")
         raise SelectionError(
@@ -54,16 +58,56 @@ def prepare(rows: Tensor, *, dtype: torch.dtype) -> Rows:
         rows: n x d, finite.
         dtype: Precision of the values returned.
     """
+    if rows.device.type == "cpu" and rows.dtype == dtype == torch.float32:
+        return _compiled(rows.contiguous())
     mean = torch.zeros(rows.shape[1], dtype=torch.float64, device=rows.device)
     for _, block in blocks(rows):
         mean += (block.double() / len(rows)).sum(dim=0)
     scale = power_of_two(max(float((block.double() - mean).abs().amax()) for _, block in blocks(rows)))
     values = torch.empty(rows.shape, dtype=dtype, device=rows.device)
     keys = torch.empty(len(rows), dtype=torch.int64, device=rows.device)
+    squares = torch.empty(len(rows), dtype=torch.float64, device=rows.device)
     for start, block in blocks(rows):
-        values[start : start + len(block)] = ((block.double() - mean) / scale).to(dtype)
-        keys[start : start + len(block)] = _keys(block)
-    return Rows(values, scale, keys)
+        part = slice(start, start + len(block))
+        values[part] = ((block.double() - mean) / scale).to(dtype)
+        keys[part], squares[part] = _keys(block), values[part].double().square().sum(dim=1)
+    return Rows(values, scale, keys, squares)
+
+
+def _compiled(rows: Tensor) -> Rows:
+    """`prepare` for float32 rows on a CPU, on all threads; what they add up does not depend on how many there are."""
+    from coresift.submodular import compiled
+
+    given, n, d = rows.numpy(), *rows.shape
+    parts = [slice(n * part // PARTS, n * (part + 1) // PARTS) for part in range(PARTS)]
+    totals = np.zeros((PARTS, d))
+    in_parts(lambda a, b: [compiled.add_rows(given[parts[i]], totals[i]) for i in range(a, b)], PARTS)
+    mean = totals.sum(axis=0) / n
+    farthest = in_parts(lambda a, b: float(compiled.farthest(given[a:b], mean)), n)
+    scale = power_of_two(max(farthest))
+    values, keys, squares = np.empty_like(given), np.empty(n, dtype=np.int64), np.empty(n)
+    words, odd = rows.view(torch.int32).numpy(), _odd(d).numpy()
+
+    def work(a: int, b: int) -> None:
+        compiled.centred(given[a:b], words[a:b], mean, scale, odd, values[a:b], keys[a:b], squares[a:b])
+
+    in_parts(work, n)
+    return Rows(torch.from_numpy(values), scale, torch.from_numpy(keys), torch.from_numpy(squares))
+
+
+def _not_finite(rows: Tensor) -> list[int]:
+    """The rows that hold NaN or infinity."""
+    if rows.device.type == "cpu" and rows.dtype == torch.float32 and rows.numel() > BLOCK:
+        from coresift.submodular import compiled
+
+        given, wrong = rows.contiguous().numpy(), np.zeros(len(rows), dtype=np.bool_)
+        in_parts(lambda begin, end: compiled.unfinished(given, wrong, begin, end), len(rows))
+        found: list[int] = np.flatnonzero(wrong).tolist()
+        return found
+    bad: list[int] = []
+    for start, block in blocks(rows):
+        bad += (start + (~torch.isfinite(block).all(dim=1)).nonzero().flatten()).tolist()
+    return bad
 
 
 def power_of_two(value: float) -> float:
@@ -85,6 +129,9 @@ def _keys(rows: Tensor) -> Tensor:
     """A sum of the rows' 32-bit words times fixed odd numbers, modulo 2^64: whole numbers, so the same everywhere."""
     exact = rows if rows.dtype == torch.float64 else rows.float()
     words = (exact + 0.0).contiguous().view(torch.int32)  # + 0.0 turns -0 into 0
-    chooser = torch.Generator().manual_seed(words.shape[1])
-    odd = torch.randint(-(1 << 62), 1 << 62, (words.shape[1],), generator=chooser) * 2 + 1
-    return (words.long() * odd.to(rows.device)).sum(dim=1)
+    return (words.long() * _odd(words.shape[1]).to(rows.device)).sum(dim=1)
+
+
+def _odd(count: int) -> Tensor:
+    chooser = torch.Generator().manual_seed(count)
+    return torch.randint(-(1 << 62), 1 << 62, (count,), generator=chooser) * 2 + 1

@@ -43,7 +43,7 @@ class Tiled:
     @property
     def device(self) -> torch.device:
         """Where the rows are."""
-        return self.tiles.squares.device
+        return self.tiles.rows.squares.device
 
     @property
     def dtype(self) -> torch.dtype:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from coresift.submodular.products import products
 from coresift.submodular.rows import Rows, power_of_two, prepare
-from coresift.submodular.threads import in_parts, one_thread
+from coresift.submodular.threads import in_parts
 
 EDGE = 1024
 """Rows and columns of a block in passes over the whole matrix."""
@@ -32,13 +32,11 @@ Which = slice | Tensor
 class Tiles:
     """Attributes:
     rows: The rows, ready for products (float32, or float64 for small pools).
-    squares: Squared lengths of the rows as they are held, float64 (n).
     unit: What one whole number is worth in the scale of `rows`; 0 when all rows are equal.
     most: The largest whole number.
     """
 
     rows: Rows
-    squares: Tensor
     unit: float
     most: float
 
@@ -49,19 +47,18 @@ class Tiles:
         bits: Length of the whole numbers: at most 16 for uint16, 24 for float32, 50 for float64.
         dtype: Precision of the products.
         """
-        with one_thread():
-            ready = prepare(rows, dtype=dtype)
-        squares = torch.cat([part.double().square().sum(dim=1) for part in ready.values.split(EDGE)])
+        ready = prepare(rows, dtype=dtype)
+        squares = ready.squares
         longest = float(squares.topk(min(2, len(squares))).values.sqrt().sum()) * (1.0 + 1e-6)
         if longest == 0.0 or bool((ready.keys == ready.keys[0]).all()):
-            return cls(ready, squares, 0.0, 0.0)
+            return cls(ready, 0.0, 0.0)
         most = 2.0**bits if bits > FEW_BITS else 2.0**bits - 1.0
-        return cls(ready, squares, (power_of_two(longest) if bits > FEW_BITS else longest) / most, most)
+        return cls(ready, (power_of_two(longest) if bits > FEW_BITS else longest) / most, most)
 
     @property
     def n(self) -> int:
         """Number of rows."""
-        return len(self.squares)
+        return len(self.rows.squares)
 
     @property
     def step(self) -> float:
@@ -80,7 +77,7 @@ class Tiles:
 
     def to_all(self, which: Which) -> Tensor:
         """Whole distances from the rows `which` to all: b x n."""
-        own = torch.arange(self.n, device=self.squares.device)[which]
+        own = torch.arange(self.n, device=self.rows.squares.device)[which]
         tile = self._distances(which, slice(0, self.n), len(own))
         tile[torch.arange(len(own), device=own.device), own] = 0.0
         return tile
@@ -88,7 +85,7 @@ class Tiles:
     def _distances(self, first: Which, second: Which, selves: int) -> Tensor:
         """In `selves` places a row meets itself: they alone are no reason to look for noise."""
         x, y = self.rows.values[first], self.rows.values[second]
-        left, right = self.squares[first].to(x.dtype), self.squares[second].to(x.dtype)
+        left, right = self.rows.squares[first].to(x.dtype), self.rows.squares[second].to(x.dtype)
         tile = products(x, y)
         if self.unit == 0.0:
             return tile.zero_()
@@ -126,7 +123,7 @@ class Tiles:
 
     def _repair(self, tile: Tensor, first: Which, second: Which) -> None:
         """Put right what may be noise."""
-        left, right = self.squares[first].to(tile.dtype), self.squares[second].to(tile.dtype)
+        left, right = self.rows.squares[first].to(tile.dtype), self.rows.squares[second].to(tile.dtype)
         limit = (NOISE * (left[:, None] + right[None])).sqrt_().div_(self.unit)
         near = tile <= limit.add_(1.0)
         equal = near & (self.rows.keys[first, None] == self.rows.keys[None, second])

@@ -2,7 +2,7 @@
 
 import importlib.util
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -78,6 +78,8 @@ def build_trainer(
     device: torch.device,
     callbacks: Sequence[Any] = (),
     optimizer: torch.optim.Optimizer | None = None,
+    total: int | None = None,
+    make: "Callable[..., WeightedTrainer] | None" = None,
 ) -> "WeightedTrainer":
     """The trainer of a run, ready to start.
 
@@ -92,6 +94,8 @@ def build_trainer(
         device: Where the model is.
         callbacks: Additional callbacks.
         optimizer: Instead of AdamW.
+        total: Optimizer steps of the run; counted from the epochs when None.
+        make: Called with the arguments of `WeightedTrainer` instead of it.
 
     Raises:
         DataError: If a row is longer than the model takes.
@@ -107,11 +111,12 @@ def build_trainer(
     if settings.tuning != "full":
         model = attach_lora(model, settings.lora, seed=seed)
     in_loss = weights if settings.weighting == "loss" else np.ones(len(rows))
-    trainer = WeightedTrainer(
+    planned = steps(settings, len(rows)) if total is None else total
+    trainer = (make or WeightedTrainer)(
         order=data_order(rows, weights, settings, seed),
         token_mean=settings.loss_reduction == "token",
         model=model,
-        args=_arguments(settings, steps(settings, len(rows)), out, seed, device),
+        args=_arguments(settings, planned, out, seed, device),
         data_collator=WeightedCollator(rows, torch.from_numpy(in_loss), pad_token=0),
         train_dataset=Dataset.from_dict({"position": range(len(rows))}),
         processing_class=tokenizer,

@@ -19,6 +19,12 @@ def training_flops(model: nn.Module, tokens: int) -> float:
     return float(tokens) * (4 * frozen + 6 * trained)
 
 
+def forward_flops(model: nn.Module, tokens: int) -> float:
+    """Operations of one forward pass over `tokens` real tokens, padding not counted."""
+    table = _lookup_only(model)
+    return 2.0 * tokens * sum(_entries(weight) for weight in model.parameters() if weight is not table)
+
+
 def _entries(weight: nn.Parameter) -> int:
     """Weights of a tensor; a 4-bit tensor packs two into one byte and knows its real shape."""
     packed = getattr(weight, "quant_state", None)

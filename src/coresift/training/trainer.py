@@ -64,13 +64,13 @@ def train(
     """
     began, placed, out = time.monotonic(), resolve_device(device), Path(out)
     weights = _checked(rows, weights)
-    inputs = _inputs(model, rows, weights, settings, seed, precision(settings, placed))
-    if _claim(out, inputs):
+    inputs = inputs_of(model, rows, weights, settings, seed, precision(settings, placed))
+    if claim_together(out, inputs, placed):
         return Checkpoint(out)
     from coresift.training.callbacks import Mark, Watch
 
-    with _own_randomness(), quiet():
-        newest, before = _newest(out / PARTS)
+    with own_randomness(), quiet():
+        found, before = newest(out / PARTS)
         watch, mark = Watch(label), Mark(before=before, began=began)
         trainer = build_trainer(
             load_base(model, settings, placed),
@@ -84,9 +84,9 @@ def train(
             callbacks=[watch, mark],
         )
         with contextlib.closing(watch):
-            trainer.train(resume_from_checkpoint=newest)
+            trainer.train(resume_from_checkpoint=found)
         if trainer.is_world_process_zero():
-            _finish(trainer, rows, out, settings=settings, inputs=inputs, seconds=mark.seconds)
+            finish(trainer, rows, out, settings=settings, inputs=inputs, seconds=mark.seconds)
         trainer.accelerator.wait_for_everyone()
     return Checkpoint(out)
 
@@ -106,7 +106,7 @@ def _checked(rows: Sequence[Rendered], weights: np.ndarray | None) -> np.ndarray
     return values
 
 
-def _inputs(
+def inputs_of(
     model: str | Path,
     rows: Sequence[Rendered],
     weights: np.ndarray,
@@ -126,7 +126,7 @@ def _inputs(
     }
 
 
-def _claim(out: Path, inputs: dict[str, Any]) -> bool:
+def claim(out: Path, inputs: dict[str, Any]) -> bool:
     """Whether `out` already holds this run's result. Raises TrainingError if it belongs to another run."""
     note = out / INPUTS
     if not note.is_file():
@@ -142,7 +142,15 @@ def _claim(out: Path, inputs: dict[str, Any]) -> bool:
     return (out / DONE).is_file()
 
 
-def _newest(folder: Path) -> tuple[str | None, float]:
+def claim_together(out: Path, inputs: dict[str, Any], device: torch.device) -> bool:
+    """As `claim`, one process before the others, so that two never write the note at once."""
+    from accelerate import PartialState
+
+    with PartialState(cpu=device.type == "cpu").main_process_first():
+        return claim(out, inputs)
+
+
+def newest(folder: Path) -> tuple[str | None, float]:
     """The newest whole checkpoint and the seconds it took; (None, 0) when there is none."""
     from coresift.training.callbacks import MARK
 
@@ -153,7 +161,7 @@ def _newest(folder: Path) -> tuple[str | None, float]:
     return str(folder / f"checkpoint-{newest['step']}"), float(newest["seconds"])
 
 
-def _finish(
+def finish(
     trainer: "WeightedTrainer",
     rows: Sequence[Rendered],
     out: Path,
@@ -161,8 +169,19 @@ def _finish(
     settings: TrainSettings,
     inputs: dict[str, Any],
     seconds: float,
+    seen: Sequence[int] | None = None,
 ) -> None:
-    """Write the result, then training.json, then drop the checkpoints."""
+    """Write the result, then training.json, then drop the checkpoints.
+
+    Args:
+        trainer: At its end.
+        rows: What it was given.
+        out: The run's folder.
+        settings: How it tuned.
+        inputs: What the result depends on.
+        seconds: Spent.
+        seen: Positions trained on, repeated as often as they were; those of whole epochs when None.
+    """
     model: Any = trainer.accelerator.unwrap_model(trainer.model)
     _check_finite(model, trainer.state.global_step)
     if settings.tuning == "full":
@@ -172,7 +191,7 @@ def _finish(
         write_moments(out / MOMENTS, _moments(trainer, model))
     result = out / ("model" if settings.tuning == "full" else "adapter")
     weights = fingerprints.of_folder(result, "*.safetensors")
-    summary = _summary(trainer, model, rows, settings) | {"seconds": round(seconds, 3)}
+    summary = _summary(trainer, model, rows, settings, seen) | {"seconds": round(seconds, 3)}
     files.write_json(out / DONE, summary | {"fingerprint": fingerprints.of_json([inputs, weights]), "inputs": inputs})
     shutil.rmtree(out / PARTS, ignore_errors=True)
 
@@ -196,17 +215,21 @@ def _moments(trainer: "WeightedTrainer", model: torch.nn.Module) -> Moments:
 
 
 def _summary(
-    trainer: "WeightedTrainer", model: torch.nn.Module, rows: Sequence[Rendered], settings: TrainSettings
+    trainer: "WeightedTrainer",
+    model: torch.nn.Module,
+    rows: Sequence[Rendered],
+    settings: TrainSettings,
+    trained: Sequence[int] | None,
 ) -> dict[str, Any]:
-    seen = _seen(trainer, len(rows), settings)
+    seen = _seen(trainer, len(rows), settings) if trained is None else trained
     tokens = sum(len(rows[place].tokens) for place in seen)
     curve = [[entry["step"], entry["loss"]] for entry in trainer.state.log_history if "loss" in entry]
     return {
         "tuning": settings.tuning,
         "weighting": settings.weighting,
         "loss_reduction": settings.loss_reduction,
-        "examples": len(rows),
-        "epochs": settings.epochs,
+        "examples": len(rows) if trained is None else len(set(trained)),
+        "epochs": settings.epochs if trained is None else len(trained) / len(set(trained)),
         "steps": trainer.state.global_step,
         "tokens": tokens,
         "target_tokens": sum(rows[place].n_targets for place in seen),
@@ -226,7 +249,7 @@ def _seen(trainer: "WeightedTrainer", n: int, settings: TrainSettings) -> list[i
 
 
 @contextlib.contextmanager
-def _own_randomness() -> Iterator[None]:
+def own_randomness() -> Iterator[None]:
     """Let the trainer seed the global generators, and give them back as they were."""
     python, numbers = random.getstate(), np.random.get_state()
     devices = list(range(torch.cuda.device_count())) if torch.cuda.is_available() else []

@@ -91,11 +91,15 @@ class WeightedTrainer(SFTTrainer):
         """This micro-batch's share of the step's loss; processes are averaged later, hence the factor."""
         batch = Batch(inputs["input_ids"], inputs["attention_mask"], inputs["targets"])
         nll, counts = token_nll(model, batch).sum(dim=1), batch.targets.sum(dim=1)
+        self._note(inputs, nll / counts)
         weights = inputs["weight"].to(nll.dtype)
         numerator = (weights * (nll if self._token_mean else nll / counts)).sum()
         if num_items_in_batch is None:
             num_items_in_batch = self._numbers(weights, batch.targets).sum()
         return numerator * self.accelerator.num_processes / num_items_in_batch.to(nll.dtype)
+
+    def _note(self, inputs: dict[str, Tensor], losses: Tensor) -> None:
+        """What a trainer that listens would keep: [b] the losses of this micro-batch's examples."""
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Keep the history; refuse a loss that is not a number."""

@@ -1,0 +1,1 @@
+"""Which arm to draw next: pure maths on small arrays."""

@@ -1,0 +1,76 @@
+"""The sets of examples beside the pool: a target, and what is learned already."""
+
+from coresift import world
+from coresift.data.pool import Pool
+from coresift.data.readers import read_pool
+from coresift.data.splits import random_positions
+from coresift.errors import DataError, SelectionError
+from coresift.features.utilities import OtherSet
+from coresift.pipeline.config import FileSettings, SetSettings
+from coresift.select import Selector
+
+WORLD = "world"
+"""Accepted wherever a pool or a model is named: the embedded one."""
+ANOTHER_DRAW = 1
+"""Seed of the embedded pool as a second set: other examples of the same kinds."""
+
+
+def read_file(settings: FileSettings) -> Pool:
+    """The pool that settings name."""
+    return read_pool(
+        settings.path,
+        format=settings.format,
+        columns=settings.columns or None,
+        split=settings.split,
+        skip_bad_rows=settings.skip_bad_rows,
+    )
+
+
+def read_set(settings: SetSettings, name: OtherSet, *, seed: int) -> Pool:
+    """A second set: the sources asked for, and so many of their examples, in the order of the file.
+
+    Raises:
+        DataError: As the reader; if no example is of the sources, or there are fewer than asked for.
+    """
+    whole = world.pool(seed=ANOTHER_DRAW) if settings.path == WORLD else read_file(settings)
+    places = [place for place, each in enumerate(whole) if not settings.sources or each.source in settings.sources]
+    if len(places) == 0:
+        known = ", ".join(sorted({repr(each.source) for each in whole})[:10])
+        raise DataError(
+            f"{name}.sources: no example of {settings.path} is of {', '.join(map(repr, settings.sources))}. "
+            f"Its sources are {known}."
+        )
+    if settings.examples is not None:
+        if settings.examples > len(places):
+            raise DataError(
+                f"{name}.examples is {settings.examples}, but {settings.path} has {len(places)} to draw from. "
+                "Ask for at most as many."
+            )
+        drawn = random_positions(len(places), settings.examples, seed=seed, name=name)
+        places = sorted(places[place] for place in drawn)
+    return whole.take(places)
+
+
+def refuse_learned(selector: Selector, pool: Pool, existing: Pool) -> None:
+    """Raise before hours of work if everything that may be chosen is in the existing set already.
+
+    Every example is then worth no more than its copy there, so with nu = 1 no pick can gain anything.
+
+    Raises:
+        SelectionError: If so.
+    """
+    learned = {example.content_key for example in existing}
+    if getattr(selector, "nu", 0.0) >= 1.0 and all(example.content_key in learned for example in pool):
+        raise SelectionError(
+            f"existing: all {len(pool)} examples that could be chosen are in {existing.origin or 'it'} already, so "
+            "with method.nu=1 or more none can add anything. Name the set that was trained on before, without the "
+            "pool, or lower method.nu."
+        )
+
+
+def in_words(name: OtherSet, examples: Pool, pool: Pool) -> str:
+    """How many examples a second set has, and how many of them may also be chosen."""
+    chosen_from = {example.content_key for example in pool}
+    both = sum(example.content_key in chosen_from for example in examples)
+    shared = f", {both} of them also in the pool" if both > 0 else ""
+    return f"{name}: {len(examples)} examples{shared}"
