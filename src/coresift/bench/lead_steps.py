@@ -63,7 +63,7 @@ def _rows(n: int) -> list[Rendered]:
 
 def _made_up(n: int, tokens: int) -> list[Rendered]:
     """Rows of one length with random tokens, the second half of each a response."""
-    numbers = np.random.default_rng(0).integers(5, 1000, size=(n, tokens)).tolist()
+    numbers = np.random.default_rng(0).integers(5, 200, size=(n, tokens)).tolist()
     response = (False,) * (tokens // 2) + (True,) * (tokens - tokens // 2)
     return [Rendered(f"e{place}", tuple(each), response) for place, each in enumerate(numbers)]
 
@@ -107,7 +107,7 @@ def _trainers(name: str, rows: list[Rendered], batch: int, device: str) -> Train
         return ours(folder, make)
 
     return {
-        "SFTTrainer": lambda folder: _plain(name, rows, ours(folder), folder, device),
+        "SFTTrainer": lambda folder: _plain(name, rows, ours(folder), device),
         "weighted": ours,
         "in rounds, delta none": listening,
         "in rounds, delta paper": lambda folder: listening(folder, directions=True),
@@ -115,10 +115,11 @@ def _trainers(name: str, rows: list[Rendered], batch: int, device: str) -> Train
     }
 
 
-def _plain(name: str, rows: list[Rendered], like: Any, folder: Path, device: str) -> Any:
+def _plain(name: str, rows: list[Rendered], like: Any, device: str) -> Any:
     """TRL's trainer on the same rows in the order of `like`, with its arguments."""
     from datasets import Dataset
     from torch.utils.data import SequentialSampler
+    from transformers.trainer_callback import PrinterCallback
     from trl import SFTTrainer
 
     class Plain(SFTTrainer):
@@ -137,7 +138,9 @@ def _plain(name: str, rows: list[Rendered], like: Any, folder: Path, device: str
     model = attach_lora(
         load_model(name, dtype="auto", device=device), LoraSettings(rank=RANK, alpha=16, dropout=0.0), seed=0
     )
-    return Plain(model=model, args=like.args, train_dataset=data, processing_class=load_tokenizer(name))
+    trainer = Plain(model=model, args=like.args, train_dataset=data, processing_class=load_tokenizer(name))
+    trainer.remove_callback(PrinterCallback)
+    return trainer
 
 
 def _median_step(trainer: Any) -> float:

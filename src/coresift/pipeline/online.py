@@ -23,8 +23,9 @@ from coresift.models.lora import load_adapter
 from coresift.models.losses import response_losses
 from coresift.pipeline.estimates import errors_in_words, estimate_errors
 from coresift.pipeline.features import fill
+from coresift.pipeline.online_settings import NEEDS
 from coresift.pipeline.runs import Run
-from coresift.pipeline.tuning import Say, account, warm_up
+from coresift.pipeline.tuning import Say, account, asks_the_warm_up, warm_up
 from coresift.policy import OnlineProblem, Policy
 from coresift.seeds import derive, generator
 from coresift.submodular.clustering import k_means
@@ -32,20 +33,12 @@ from coresift.training.costs import forward_flops
 from coresift.training.rounds import Rounds, train_rounds
 from coresift.training.trace import FILE, read_trace
 
-NEEDS = {"lead": ("utilities", "difficulty"), "loss-per-round": ("utilities",)}
-"""Policy -> what of every example it must know before the first round."""
 SCORES = "difficulty.npz"
 
 
 def is_online(run: Run) -> bool:
     """Whether the recipe's method chooses while the model is trained."""
     return isinstance(run.recipe.method, Policy)
-
-
-def needs_warm_up(run: Run) -> bool:
-    """Whether difficulty is asked of a warmed-up model."""
-    scored = "difficulty" in NEEDS.get(run.recipe.method.name, ())
-    return is_online(run) and scored and run.recipe.online.difficulty_of == "warm-up"
 
 
 def trained_in_rounds(run: Run, *, say: Say = print) -> Rounds:
@@ -91,6 +84,13 @@ def _possible(run: Run) -> Any:
     if Budget.parse(run.recipe.budgets[0]).kind == "tokens":
         raise SettingsError(f"{name} counts examples, not tokens. Give the budget as a count or a fraction.")
     return run.recipe.train
+
+
+def prepared(run: Run, *, say: Say = print) -> None:
+    """Everything that is computed before the first round."""
+    run.begin()
+    scored(run, say=say)
+    _features(run, say)
 
 
 def problem(run: Run, scores: Difficulty | None, *, say: Say = print) -> OnlineProblem:
@@ -172,7 +172,7 @@ def scored(run: Run, *, say: Say = print) -> Difficulty | None:
 def _identity(run: Run, say: Say) -> dict[str, Any]:
     """What the scores depend on."""
     settings = run.recipe.online
-    warm = warm_up(run, say=say) if needs_warm_up(run) else None
+    warm = warm_up(run, say=say) if asks_the_warm_up(run) else None
     return {
         **run.inputs.fingerprints,
         "model": model_fingerprint(run.inputs.base),
@@ -202,7 +202,7 @@ def _measure(run: Run, difficulty: bool, say: Say) -> tuple[Difficulty, float]:
         tokens = sum(len(row.tokens) for row in inputs.rows)
         found = Difficulty(np.full(len(utilities), np.nan), utilities, ("",) * len(utilities), tokens)
         return found, forward_flops(model, tokens)
-    if needs_warm_up(run):
+    if asks_the_warm_up(run):
         warm = warm_up(run, say=say)
         assert warm is not None and warm.adapter is not None, "the warm-up is LoRA"
         model = load_adapter(model, warm.adapter)

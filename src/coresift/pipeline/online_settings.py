@@ -9,6 +9,9 @@ from coresift.extract.difficulty import Ratio
 from coresift.settings import Settings
 from coresift.training.rounds import LoopSettings
 
+NEEDS = {"lead": ("utilities", "difficulty"), "loss-per-round": ("utilities",)}
+"""Policy -> what of every example it must know before the first round."""
+
 
 class OnlineSettings(Settings):
     """How examples are scored and grouped before the first round, and how rounds are trained."""

@@ -33,7 +33,9 @@ __all__ = ["Say", "extract", "select", "train", "warmup"]
 
 def extract(run: Run, *, say: Say = print) -> RunFeatures | None:
     """Compute the features that the method requires, after a warm-up where it needs one; only what is missing."""
-    if len(run.recipe.required) == 0:
+    if online.is_online(run):
+        online.prepared(run, say=say)
+    if online.is_online(run) or len(run.recipe.required) == 0:
         return None
     run.begin()
     return fill(run, settled(run, say=say).requires, say=say)

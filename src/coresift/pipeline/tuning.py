@@ -7,6 +7,7 @@ from coresift.budget import Budget
 from coresift.coreset import Coreset
 from coresift.data.splits import random_positions
 from coresift.features.specs import GradientSpec
+from coresift.pipeline.online_settings import NEEDS
 from coresift.pipeline.runs import Run
 from coresift.seeds import derive
 from coresift.training.checkpoints import Checkpoint
@@ -22,8 +23,15 @@ def gradient_specs(run: Run) -> list[GradientSpec]:
 
 
 def warmup(run: Run, *, say: Say = print) -> Checkpoint | None:
-    """Train LoRA on a random part of the candidates; None when the method needs no gradients."""
-    return warm_up(run, say=say) if len(gradient_specs(run)) > 0 else None
+    """Train LoRA on a random part of the candidates; None when the method needs none."""
+    needed = len(gradient_specs(run)) > 0 or asks_the_warm_up(run)
+    return warm_up(run, say=say) if needed else None
+
+
+def asks_the_warm_up(run: Run) -> bool:
+    """Whether the difficulty of examples is that for the warmed-up model."""
+    scored = "difficulty" in NEEDS.get(run.recipe.method.name, ())
+    return scored and run.recipe.online.difficulty_of == "warm-up"
 
 
 def warm_up(run: Run, *, say: Say = print) -> Checkpoint:

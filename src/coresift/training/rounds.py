@@ -5,7 +5,6 @@ checkpoint holds model, optimizer, policy state and random state; a run that was
 one and ends with the same trace.
 """
 
-import contextlib
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -174,7 +173,7 @@ class _Loop:
             drop_rounds(self._out / ROUNDS, self._state.round)
         if checkpoint is not None:
             self._follow(trainer, Path(checkpoint))
-        with contextlib.closing(_Closing(self._progress)):
+        with self._progress:
             self._progress.done = self._state.spent
             trainer.train(resume_from_checkpoint=checkpoint)
         if trainer.is_world_process_zero():
@@ -314,16 +313,6 @@ class _Loop:
             seconds=self._before + time.monotonic() - self._began,
             seen=[place for each in rounds for place in each["indices"]],
         )
-
-
-class _Closing:
-    """A progress bar that goes away, also after an error."""
-
-    def __init__(self, progress: Progress) -> None:
-        self._progress = progress
-
-    def close(self) -> None:
-        self._progress.__exit__(None, None, None)
 
 
 def write_state(path: Path, state: State) -> None:
