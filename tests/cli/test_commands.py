@@ -195,3 +195,10 @@ def test_a_shipped_recipe_is_known_by_name_to_every_verb(coresift) -> None:
 def test_inspect_knows_a_training_run_and_a_coreset_file(coresift, selected: Path) -> None:
     assert "training run" in coresift("inspect", selected / "warmup").out
     assert "method: brief" in coresift("inspect", selected / "coreset.json").out
+
+
+@pytest.mark.parametrize("verb", [("run", "demo"), ("select", "world", "--model", "world", "--out", "never-made")])
+def test_memory_without_a_unit_is_explained(coresift, verb: tuple[str, ...]) -> None:
+    answer = coresift(*verb, "--memory", "3")
+    assert answer.code == 2 and "memory is '3'. Give an amount with its unit, such as 3GB" in answer.err
+    assert not Path("never-made").exists()

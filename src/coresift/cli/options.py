@@ -27,4 +27,4 @@ def with_sets(overrides: list[str] | None, stage: str | None, target: str | None
 
 def with_memory(overrides: list[str] | None, memory: str | None) -> list[str]:
     """The overrides, with `--memory AMOUNT` as the setting it is short for."""
-    return [*(overrides or []), *([f"memory={memory}"] if memory is not None else [])]
+    return [*(overrides or []), *([f'memory="{memory}"'] if memory is not None else [])]
