@@ -105,3 +105,9 @@ def test_a_table_reads_as_ratios_to_its_first_row() -> None:
     assert here.split() == ["here", "2", "[1,", "3]", "1.00", "0.5"] and there.split()[-1] == "2.00"
     assert (title, note) == ("title", "  a note")
     assert Table("t", (Row("too short", (0.0,)),)).plain["rows"][0]["ratio"] is None
+
+
+def test_a_cover_without_a_matrix_is_told_in_passes_of_products(bench) -> None:
+    answer = bench("memory", "--n", 60, "--dim", 8, "--memory", "1GB", "--cover")
+    assert answer.code == 0, answer.err
+    assert "cover alone, n 60, d 8, alpha 0.5" in answer.out and " passes" in answer.out
