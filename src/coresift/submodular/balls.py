@@ -66,7 +66,8 @@ class Balls:
 
     def cover(self, picked: list[int], reach: Tensor, size: int) -> tuple[Tensor, Tensor]:
         """Go on lazily from some picks to `size` of them, on the CPU: see `dense.Matrices.cover`."""
-        from coresift.submodular import compiled
+        from coresift.submodular.compiled import lists as compiled
+        from coresift.submodular.compiled.heap import heaped
 
         lists = self.starts.cpu().numpy(), self.points.cpu().numpy(), self.whole.float().cpu().numpy()
         reach_ = reach.cpu().numpy().astype(np.float32, copy=True)
@@ -74,7 +75,7 @@ class Balls:
         bounds[picked] = -1
         order, found = np.array(picked + [0] * (size - len(picked))), np.zeros(size, dtype=np.int64)
         seen = np.full(len(bounds), len(picked), dtype=np.int32)
-        compiled.lists_lazily(*lists, reach_, bounds, seen, compiled.heaped(bounds), order, found, len(picked), size)
+        compiled.lists_lazily(*lists, reach_, bounds, seen, heaped(bounds), order, found, len(picked), size)
         return torch.from_numpy(order[len(picked) :]), torch.from_numpy(found[len(picked) :])
 
     def gains(self, reach: Tensor) -> Tensor:
@@ -84,7 +85,7 @@ class Balls:
         return torch.cat([self._sums(reach, slice(low, high)) for low, high in self._chunks()])
 
     def _compiled_gains(self, reach: Tensor) -> Tensor:
-        from coresift.submodular import compiled
+        from coresift.submodular.compiled import lists as compiled
 
         lists = self.starts.numpy(), self.points.numpy(), self.whole.numpy()
         reach_, out = reach.numpy(), np.empty(self.n, dtype=np.int64)
@@ -166,7 +167,7 @@ class NearPairs:
     @classmethod
     def of(cls, n: int, found: list[Triple], *, one_space: bool) -> "NearPairs":
         """From batches, on the CPU; a candidate's points come in ascending order. The batches are let go."""
-        from coresift.submodular import compiled
+        from coresift.submodular.compiled import lists as compiled
 
         counts = torch.zeros(n, dtype=torch.int64)
         for candidates, *_ in found:
@@ -183,7 +184,7 @@ class NearPairs:
 
     def under(self, share: float, radius: Tensor) -> Balls:
         """The lists under one blend; pairs that matter under another one only are not closer than the radius."""
-        from coresift.submodular import compiled
+        from coresift.submodular.compiled import lists as compiled
 
         if share == 1.0:
             return Balls(self.starts, self.points, self.first, radius.cpu())

@@ -86,13 +86,13 @@ class Coverage:
         return self._lazily(size, label)
 
     def _lazily(self, size: int, label: str) -> Picks:
-        from coresift.submodular import compiled
+        from coresift.submodular.compiled.heap import heaped
 
         gains, lazily = self.kernel.loops(self.bonus.numpy())
         reach = self.start.numpy().copy()
         bounds = first_gains(gains, reach, self.kernel.n)
         order, found = np.zeros(size, dtype=np.int64), np.zeros(size, dtype=np.int64)
-        seen, heap = np.zeros(len(bounds), dtype=np.int32), compiled.heaped(bounds)
+        seen, heap = np.zeros(len(bounds), dtype=np.int32), heaped(bounds)
         looked = len(bounds)
         with Progress(label, size, unit="picks") as progress:
             for begin in range(0, size, STRETCH):

@@ -44,7 +44,7 @@ class Matrices:
 
     def gains(self, reach: np.ndarray) -> np.ndarray:
         """What every candidate would gain, in whole numbers (int64, n)."""
-        from coresift.submodular import compiled
+        from coresift.submodular.compiled import matrices as compiled
 
         out = np.empty(len(reach), dtype=np.int64)
 
@@ -57,7 +57,7 @@ class Matrices:
 
     def facts(self) -> tuple[Tensor, Tensor]:
         """Sum (float64) and largest (float32) of every row of the first array."""
-        from coresift.submodular import compiled
+        from coresift.submodular.compiled import matrices as compiled
 
         n = len(self.first)
         sums, tops = np.empty(n), np.empty(n, dtype=np.float32)
@@ -66,7 +66,7 @@ class Matrices:
 
     def gains_of(self, which: Tensor, reach: Tensor) -> Tensor:
         """What some candidates would gain, in whole numbers (int64)."""
-        from coresift.submodular import compiled
+        from coresift.submodular.compiled import matrices as compiled
 
         asked, reach_, out = which.numpy(), reach.numpy(), np.empty(len(which), dtype=np.int64)
         arrays = self.first, self.second, self.share, self.rest, reach_, asked, out
@@ -75,7 +75,7 @@ class Matrices:
 
     def near(self, radius: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The pairs closer than the radius of their point: starts, points and distances as `Balls` has them."""
-        from coresift.submodular import compiled
+        from coresift.submodular.compiled import matrices as compiled
 
         n, radius_ = len(self.first), radius.numpy().astype(np.float32)
         arrays = self.first, self.second, self.share, self.rest, radius_
@@ -99,7 +99,7 @@ class Picking:
     """
 
     def __init__(self, matrices: Matrices, picked: list[int], reach: Tensor, size: int, update: Update) -> None:
-        from coresift.submodular import compiled
+        from coresift.submodular.compiled.heap import heaped
 
         self._matrices, self._update, self._done, self._begun = matrices, update, len(picked), len(picked)
         self._reach = reach.numpy().astype(np.float32, copy=True)
@@ -108,7 +108,7 @@ class Picking:
         self._order = np.array(picked + [0] * (size - len(picked)))
         self._found = np.zeros(size, dtype=np.int64)
         self._seen = np.full(len(self._bounds), len(picked), dtype=np.int32)
-        self._heap = compiled.heaped(self._bounds)
+        self._heap = heaped(self._bounds)
 
     @property
     def picked(self) -> tuple[Tensor, Tensor]:
@@ -118,7 +118,7 @@ class Picking:
 
     def go(self, until: int) -> None:
         """Pick on until there are so many."""
-        from coresift.submodular import compiled
+        from coresift.submodular.compiled import matrices as compiled
 
         m = self._matrices
         arrays = m.first, m.second, m.share, m.rest, self._reach, self._bounds

@@ -73,7 +73,7 @@ class DenseKernel:
 
     def loops(self, bonus: np.ndarray) -> Loops:
         """Compiled `gains` and `lazily` with the worths filled in."""
-        from coresift.submodular import compiled_coverage as compiled
+        from coresift.submodular.compiled import coverage as compiled
 
         arrays = self.whole.numpy(), bonus
         return partial(compiled.gains, *arrays), partial(compiled.lazily, *arrays)
@@ -136,7 +136,7 @@ class ListKernel:
 
     def loops(self, bonus: np.ndarray) -> Loops:
         """Compiled `gains` and `lazily` with the worths filled in."""
-        from coresift.submodular import compiled_coverage as compiled
+        from coresift.submodular.compiled import coverage as compiled
 
         arrays = self.starts.numpy(), self.rows.numpy(), self.whole.numpy(), bonus
         return partial(compiled.list_gains, *arrays), partial(compiled.lists_lazily, *arrays)

@@ -137,7 +137,7 @@ def _add_sums(tile: Tensor, sums: np.ndarray, first: slice, second: slice) -> fl
         if first != second:
             sums[second] += tile.sum(dim=0, dtype=torch.float64).cpu().numpy()
         return float(tile.amax())
-    from coresift.submodular import compiled
+    from coresift.submodular.compiled import tiles as compiled
 
     whole, mirrored = tile.numpy(), first != second
 
@@ -163,7 +163,7 @@ def _add_gains(
             left = (reach[first, None] - whole).clamp_(min=0.0).sum(dim=0, dtype=torch.float64)
             gains[second] += left.long().cpu().numpy()
         return
-    from coresift.submodular import compiled
+    from coresift.submodular.compiled import tiles as compiled
 
     shares = np.float32(share), np.float32(1.0 - share)
     above, beside = reach[second].numpy(), reach[first].numpy()
@@ -183,7 +183,7 @@ def _near(
     near: Tensor, far: Tensor, shares: tuple[np.ndarray, np.ndarray], limits: np.ndarray, first: slice, second: slice
 ) -> list[Triple]:
     """(candidate, point, distances) of the near pairs of a block and of its mirror."""
-    from coresift.submodular import compiled
+    from coresift.submodular.compiled import tiles as compiled
 
     above, beside = np.ascontiguousarray(limits[:, second]), np.ascontiguousarray(limits[:, first])
     if first == second:

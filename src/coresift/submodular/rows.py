@@ -76,7 +76,7 @@ def prepare(rows: Tensor, *, dtype: torch.dtype) -> Rows:
 
 def _compiled(rows: Tensor) -> Rows:
     """`prepare` for float32 rows on a CPU, on all threads; what they add up does not depend on how many there are."""
-    from coresift.submodular import compiled
+    from coresift.submodular.compiled import rows as compiled
 
     given, n, d = rows.numpy(), *rows.shape
     parts = [slice(n * part // PARTS, n * (part + 1) // PARTS) for part in range(PARTS)]
@@ -98,7 +98,7 @@ def _compiled(rows: Tensor) -> Rows:
 def _not_finite(rows: Tensor) -> list[int]:
     """The rows that hold NaN or infinity."""
     if rows.device.type == "cpu" and rows.dtype == torch.float32 and rows.numel() > BLOCK:
-        from coresift.submodular import compiled
+        from coresift.submodular.compiled import rows as compiled
 
         given, wrong = rows.contiguous().numpy(), np.zeros(len(rows), dtype=np.bool_)
         in_parts(lambda begin, end: compiled.unfinished(given, wrong, begin, end), len(rows))

@@ -104,7 +104,7 @@ class Tiles:
     def _finish(self, tile: Tensor, left: Tensor, right: Tensor) -> int:
         """From products to whole distances, in place; returns how many may be noise."""
         if tile.device.type == "cpu" and tile.dtype == torch.float32:
-            from coresift.submodular import compiled
+            from coresift.submodular.compiled import tiles as compiled
 
             products_, ours, theirs = tile.numpy(), left.numpy(), right.numpy()
             constants = np.float32(NOISE), np.float32(1.0 / self.unit), np.float32(self.most)

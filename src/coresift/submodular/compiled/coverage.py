@@ -7,7 +7,8 @@ compiler may choose one: "reassoc".
 import numpy as np
 from numba import njit
 
-from coresift.submodular.compiled import Array, Real, Whole, sink
+from coresift.submodular.compiled.heap import refreshed, stale, take
+from coresift.submodular.compiled.types import Array, Real, Whole
 
 
 @njit(nogil=True, cache=True, fastmath={"reassoc"})
@@ -47,17 +48,12 @@ def lazily(
     looked = 0
     for number in range(begin, end):
         top = heap[0]
-        while seen[top] != number and bounds[top] > 0:
-            bounds[top] = np.int64(row_gain(whole[top], reach)) + bonus[top]
-            seen[top] = number
+        while stale(top, bounds, seen, number):
+            top = refreshed(heap, bounds, seen, number, np.int64(row_gain(whole[top], reach)) + bonus[top])
             looked += 1
-            sink(heap, 0, bounds)
-            top = heap[0]
-        order[number], found[number] = top, bounds[top]
+        take(heap, bounds, order, found, number)
         for i in range(len(reach)):
             reach[i] = max(reach[i], whole[top, i])
-        bounds[top] = -1
-        sink(heap, 0, bounds)
     return looked
 
 
@@ -98,15 +94,12 @@ def lists_lazily(
     looked = 0
     for number in range(begin, end):
         top = heap[0]
-        while seen[top] != number and bounds[top] > 0:
-            bounds[top] = np.int64(list_gain(starts, rows, whole, reach, top)) + bonus[top]
-            seen[top] = number
+        while stale(top, bounds, seen, number):
+            top = refreshed(
+                heap, bounds, seen, number, np.int64(list_gain(starts, rows, whole, reach, top)) + bonus[top]
+            )
             looked += 1
-            sink(heap, 0, bounds)
-            top = heap[0]
-        order[number], found[number] = top, bounds[top]
+        take(heap, bounds, order, found, number)
         for pair in range(starts[top], starts[top + 1]):
             reach[rows[pair]] = max(reach[rows[pair]], whole[pair])
-        bounds[top] = -1
-        sink(heap, 0, bounds)
     return looked
