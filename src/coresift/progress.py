@@ -15,11 +15,18 @@ LINE_EVERY = 15.0
 
 
 class Progress:
-    """Counts `advance` calls up to `total` and shows them once the work has taken `PATIENCE` seconds."""
+    """Counts `advance` calls up to `total` and shows them once the work has taken `PATIENCE` seconds.
 
-    def __init__(self, label: str, total: int, *, unit: str = "") -> None:
+    Args:
+        label: What is done.
+        total: Units of work in all.
+        unit: What they are called.
+        begun: How many were done before, by a run that was killed say: they say nothing about the time left.
+    """
+
+    def __init__(self, label: str, total: int, *, unit: str = "", begun: int = 0) -> None:
         self.label, self.total, self.unit = label, total, unit
-        self.done = 0
+        self.done = self._begun = begun
         self._began = self._shown = time.monotonic()
         self._bar: _Bar | None = None
 
@@ -38,11 +45,11 @@ class Progress:
             return
         if sys.stderr.isatty():
             if self._bar is None:
-                self._bar = _Bar(self.label, self.total)
+                self._bar = _Bar(self.label, self.total, self._begun)
             self._bar.update(self.done)
         elif now - self._shown >= LINE_EVERY:
             self._shown = now
-            left = (now - self._began) / max(self.done, 1) * max(self.total - self.done, 0)
+            left = (now - self._began) / max(self.done - self._begun, 1) * max(self.total - self.done, 0)
             print(f"{self.label}: {self.done}/{self.total} {self.unit}, about {left:.0f} s left", file=sys.stderr)
 
     def reach(self, done: int) -> None:
@@ -53,7 +60,7 @@ class Progress:
 class _Bar:
     """The rich bar, imported only when one is shown."""
 
-    def __init__(self, label: str, total: int) -> None:
+    def __init__(self, label: str, total: int, begun: int) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
         from rich.progress import Progress as Rich
@@ -61,7 +68,7 @@ class _Bar:
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         self._rich = Rich(*columns, console=Console(stderr=True), transient=True)
         self._rich.start()
-        self._task = self._rich.add_task(label, total=total)
+        self._task = self._rich.add_task(label, total=total, completed=begun)
 
     def update(self, done: int) -> None:
         self._rich.update(self._task, completed=done)

@@ -58,6 +58,15 @@ def test_steps_can_be_larger_than_one(clock: Clock, capsys: pytest.CaptureFixtur
     assert "40/100" in capsys.readouterr().err
 
 
+def test_what_a_killed_run_did_says_nothing_about_the_time_left(
+    clock: Clock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Progress("passes", 1000, begun=900) as shown:
+        clock.now += 20
+        shown.advance(10)
+    assert capsys.readouterr().err == "passes: 910/1000 , about 180 s left\n"
+
+
 def test_a_terminal_gets_a_bar_that_is_cleared(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = io.StringIO()
     terminal.isatty = lambda: True  # type: ignore[method-assign]

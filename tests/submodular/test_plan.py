@@ -28,8 +28,8 @@ def rows(seed: int) -> torch.Tensor:
     ("memory", "way", "bits", "words"),
     [
         (5 * GB, "dense", 24, r"^2 n x n matrices of 24 bits need 3\.\d GB$"),
-        (3 * GB, "dense", 16, r"^2 n x n matrices of 16 bits need 1\.\d GB; 24 bits would need 3\.\d GB$"),
-        (GB, "tiled", 24, r"^no matrix: 2 n x n matrices of 16 bits would need 1\.\d GB$"),
+        (3 * GB, "dense", 16, r"^2 n x n matrices of 16 bits need 2\.\d GB; 24 bits would need 3\.\d GB$"),
+        (GB, "tiled", 24, r"^no matrix: 2 n x n matrices of 16 bits would need 2\.\d GB$"),
     ],
 )
 def test_the_quickest_way_that_fits_is_chosen_and_explained(memory: int, way: str, bits: int, words: str) -> None:

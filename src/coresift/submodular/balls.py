@@ -12,7 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from coresift.submodular.dense import Matrices
+from coresift.progress import Progress
+from coresift.submodular.dense import STRETCH, Matrices
 from coresift.submodular.distances import SLACK, Metric, rough
 from coresift.submodular.threads import in_parts
 
@@ -65,17 +66,27 @@ class Balls:
         return cls(_starts(torch.cat(counts)), torch.cat(points), torch.cat(wholes), radius)
 
     def cover(self, picked: list[int], reach: Tensor, size: int) -> tuple[Tensor, Tensor]:
-        """Go on lazily from some picks to `size` of them, on the CPU: see `dense.Matrices.cover`."""
+        """Go on lazily from some picks to `size` of them, on the CPU; the picks and what each gained (int64).
+
+        Args:
+            picked: The picks so far.
+            reach: The distance of every point to the nearest of them, at most the radius (n).
+            size: Picks in the end.
+        """
         from coresift.submodular.compiled import lists as compiled
         from coresift.submodular.compiled.heap import heaped
 
-        lists = self.starts.cpu().numpy(), self.points.cpu().numpy(), self.whole.float().cpu().numpy()
-        reach_ = reach.cpu().numpy().astype(np.float32, copy=True)
         bounds = self.gains(reach).long().cpu().numpy()
         bounds[picked] = -1
         order, found = np.array(picked + [0] * (size - len(picked))), np.zeros(size, dtype=np.int64)
         seen = np.full(len(bounds), len(picked), dtype=np.int32)
-        compiled.lists_lazily(*lists, reach_, bounds, seen, heaped(bounds), order, found, len(picked), size)
+        on_cpu = Balls(self.starts.cpu(), self.points.cpu(), self.whole.cpu().float(), self.radius.cpu())
+        left = reach.cpu().float().numpy().copy()
+        arrays = *on_cpu.arrays, left, bounds, seen, heaped(bounds), order, found
+        with Progress("picks", size, unit="picks", begun=len(picked)) as progress:
+            for begin in range(len(picked), size, STRETCH):
+                compiled.lists_lazily(*arrays, begin, min(begin + STRETCH, size))
+                progress.reach(min(begin + STRETCH, size))
         return torch.from_numpy(order[len(picked) :]), torch.from_numpy(found[len(picked) :])
 
     def gains(self, reach: Tensor) -> Tensor:
@@ -87,9 +98,8 @@ class Balls:
     def _compiled_gains(self, reach: Tensor) -> Tensor:
         from coresift.submodular.compiled import lists as compiled
 
-        lists = self.starts.numpy(), self.points.numpy(), self.whole.numpy()
-        reach_, out = reach.numpy(), np.empty(self.n, dtype=np.int64)
-        in_parts(lambda begin, end: compiled.list_gains(*lists, reach_, out, begin, end), self.n)
+        arrays, reach_, out = self.arrays, reach.numpy(), np.empty(self.n, dtype=np.int64)
+        in_parts(lambda begin, end: compiled.list_gains(*arrays, reach_, out, begin, end), self.n)
         return torch.from_numpy(out).double()
 
     def gains_of(self, reach: Tensor, which: Tensor) -> Tensor:
@@ -117,6 +127,11 @@ class Balls:
         passed = torch.zeros(len(kept) + 1, dtype=torch.int64, device=kept.device)
         torch.cumsum(kept, dim=0, out=passed[1:])
         return Balls(passed[self.starts], self.points[kept], self.whole[kept], radius)
+
+    @property
+    def arrays(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Starts, points (unsigned: never counted from the end) and distances, as compiled loops read them."""
+        return self.starts.numpy(), self.points.numpy().view(np.uint32), self.whole.numpy()
 
     def _split(self) -> list[tuple[Tensor, Tensor]]:
         chunk = CHUNK.get(self.whole.device.type, CHUNK["cuda"])

@@ -1,8 +1,7 @@
-"""Greedy picks on stored matrices of distances, by compiled loops on one CPU core.
+"""Stored matrices of distances as compiled loops read them: gains, near pairs, and picks with all gains kept exact.
 
-Two ways to the same picks. Lazy: a gain seen earlier bounds every later one, so few candidates are looked at again
-(Minoux, 1978). Incremental: all gains are kept exact, by the row of every point whose reach falls. Which is quicker
-depends on the data: where a few long rows dominate, lazy; on unit rows they are close.
+There are two ways to the same picks. Lazy: a gain seen earlier bounds every later one, so few candidates are looked at
+again (Minoux, 1978). Incremental: all gains are kept exact, by the row of every point whose reach falls.
 """
 
 from dataclasses import dataclass
@@ -12,10 +11,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from coresift.progress import Progress
 from coresift.submodular.distances import Blend, Distances, Metric
 from coresift.submodular.threads import in_parts
 
 Update = Literal["lazy", "incremental"]
+
+SCRATCH = 1 << 20
+"""Pairs for which each thread has room while lists are made."""
+STRETCH = 256
+"""Picks made by one compiled call: between two of them progress is shown and an interrupt is heard."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,92 +47,90 @@ class Matrices:
         shares = np.float32(metric.share), np.float32(1.0 - metric.share)
         return cls(metric.first.whole.numpy(), metric.second.whole.numpy(), *shares)
 
-    def gains(self, reach: np.ndarray) -> np.ndarray:
+    def gains(self, reach: Tensor) -> Tensor:
         """What every candidate would gain, in whole numbers (int64, n)."""
-        from coresift.submodular.compiled import matrices as compiled
-
-        out = np.empty(len(reach), dtype=np.int64)
-
-        def work(begin: int, end: int) -> None:
-            rows = self.first[begin:end], self.second[begin:end]
-            compiled.gains(*rows, self.share, self.rest, reach, out[begin:end])
-
-        in_parts(work, len(reach))
-        return out
-
-    def facts(self) -> tuple[Tensor, Tensor]:
-        """Sum (float64) and largest (float32) of every row of the first array."""
-        from coresift.submodular.compiled import matrices as compiled
-
-        n = len(self.first)
-        sums, tops = np.empty(n), np.empty(n, dtype=np.float32)
-        in_parts(lambda begin, end: compiled.row_facts(self.first[begin:end], sums[begin:end], tops[begin:end]), n)
-        return torch.from_numpy(sums), torch.from_numpy(tops)
+        return self.gains_of(torch.arange(len(reach)), reach)
 
     def gains_of(self, which: Tensor, reach: Tensor) -> Tensor:
         """What some candidates would gain, in whole numbers (int64)."""
         from coresift.submodular.compiled import matrices as compiled
 
-        asked, reach_, out = which.numpy(), reach.numpy(), np.empty(len(which), dtype=np.int64)
-        arrays = self.first, self.second, self.share, self.rest, reach_, asked, out
+        asked, out = which.numpy(), np.empty(len(which), dtype=np.int64)
+        arrays = self.first, self.second, self.share, self.rest, self._alike(reach), asked, out
         in_parts(lambda begin, end: compiled.some_gains(*arrays, begin, end), len(asked))
         return torch.from_numpy(out)
 
+    def facts(self) -> tuple[Tensor, Tensor]:
+        """Sum (float64) and largest (float32) of every row of the first array."""
+        from coresift.submodular.compiled import matrices as compiled
+
+        # The bits of floats that are not negative are in their order, and integers are compared several times as fast.
+        words = self.first if self.first.dtype == np.uint16 else self.first.view(np.int32)
+        sums, tops = np.empty(len(words)), np.empty(len(words), dtype=words.dtype)
+
+        def work(begin: int, end: int) -> None:
+            part = slice(begin, end)
+            compiled.row_facts(self.first[part], words[part], sums[part], tops[part])
+
+        in_parts(work, len(words))
+        largest = tops.astype(np.float32) if self.first.dtype == np.uint16 else tops.view(np.float32)
+        return torch.from_numpy(sums), torch.from_numpy(largest)
+
     def near(self, radius: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The pairs closer than the radius of their point: starts, points and distances as `Balls` has them."""
-        from coresift.submodular.compiled import matrices as compiled
+        from coresift.submodular.compiled import near as compiled
 
-        n, radius_ = len(self.first), radius.numpy().astype(np.float32)
-        arrays = self.first, self.second, self.share, self.rest, radius_
+        n, radius_ = len(self.first), self._alike(radius)
         starts = np.zeros(n + 1, dtype=np.int64)
-        in_parts(lambda begin, end: compiled.count_near(*arrays, starts[1:], begin, end), n)
+        height = max(1, SCRATCH // n)
+
+        def work(begin: int, end: int) -> list[tuple[np.ndarray, np.ndarray]]:
+            words = np.zeros(-(-n // compiled.WORD), dtype=np.uint64)
+            marks, hits = words.view(np.bool_), np.empty(len(words) + 1, dtype=np.int32)
+            points = np.empty(height * n + compiled.WORD, dtype=np.int32)
+            whole, found = np.empty(len(points), dtype=np.float32), []
+            for start in range(begin, end, height):
+                part = slice(start, min(start + height, end))
+                rows = self.first[part], self.second[part], self.share, self.rest, radius_
+                counts = starts[1:][part]
+                count = int(compiled.near_rows(*rows, marks, words, hits, points, whole, counts))
+                found.append((points[:count].copy(), whole[:count].copy()))
+            return found
+
+        parts = [each for part in in_parts(work, n) for each in part][::-1]
         np.cumsum(starts, out=starts)
         points, whole = np.empty(starts[-1], dtype=np.int32), np.empty(starts[-1], dtype=np.float32)
-        in_parts(lambda begin, end: compiled.list_near(*arrays, starts, points, whole, begin, end), n)
+        place = 0
+        while parts:  # each is let go once it is copied
+            part = parts.pop()
+            points[place : place + len(part[0])], whole[place : place + len(part[0])] = part
+            place += len(part[0])
         return torch.from_numpy(starts), torch.from_numpy(points), torch.from_numpy(whole)
 
+    def incrementally(self, picked: list[int], reach: Tensor, size: int) -> tuple[Tensor, Tensor]:
+        """Go on from some picks to `size` of them with all gains kept exact; the picks and what each gained (int64).
 
-class Picking:
-    """A cover under way on matrices.
-
-    Args:
-        matrices: The distances.
-        picked: The picks so far.
-        reach: The distance of every point to the nearest of them (n).
-        size: Picks in the end.
-        update: How gains are kept.
-    """
-
-    def __init__(self, matrices: Matrices, picked: list[int], reach: Tensor, size: int, update: Update) -> None:
-        from coresift.submodular.compiled.heap import heaped
-
-        self._matrices, self._update, self._done, self._begun = matrices, update, len(picked), len(picked)
-        self._reach = reach.numpy().astype(np.float32, copy=True)
-        self._bounds = matrices.gains(self._reach)
-        self._bounds[picked] = -1
-        self._order = np.array(picked + [0] * (size - len(picked)))
-        self._found = np.zeros(size, dtype=np.int64)
-        self._seen = np.full(len(self._bounds), len(picked), dtype=np.int32)
-        self._heap = heaped(self._bounds)
-
-    @property
-    def picked(self) -> tuple[Tensor, Tensor]:
-        """The picks made here and the gain of each, in whole numbers (int64)."""
-        made = slice(self._begun, self._done)
-        return torch.from_numpy(self._order[made]), torch.from_numpy(self._found[made])
-
-    def go(self, until: int) -> None:
-        """Pick on until there are so many."""
+        Args:
+            picked: The picks so far.
+            reach: The distance of every point to the nearest of them (n).
+            size: Picks in the end.
+        """
         from coresift.submodular.compiled import matrices as compiled
 
-        m = self._matrices
-        arrays = m.first, m.second, m.share, m.rest, self._reach, self._bounds
-        stretch = self._order, self._found, self._done, until
-        if self._update == "lazy":
-            compiled.lazily(*arrays, self._seen, self._heap, *stretch)
-        else:
-            compiled.incrementally(*arrays, *stretch)
-        self._done = max(self._done, until)
+        gains, left = self.gains(reach).numpy(), reach.float().numpy().copy()
+        gains[picked] = -1
+        order, found = np.array(picked + [0] * (size - len(picked))), np.zeros(size, dtype=np.int64)
+        arrays = self.first, self.second, self.share, self.rest, left, gains, order, found
+        with Progress("picks", size, unit="picks", begun=len(picked)) as progress:
+            for begin in range(len(picked), size, STRETCH):
+                compiled.incrementally(*arrays, begin, min(begin + STRETCH, size))
+                progress.reach(min(begin + STRETCH, size))
+        return torch.from_numpy(order[len(picked) :]), torch.from_numpy(found[len(picked) :])
+
+    def _alike(self, reach: Tensor) -> np.ndarray:
+        """Reaches as loops over these distances read them quickest: whole numbers of 16 bits where those suffice."""
+        short = self.share == 1.0 and self.first.dtype == np.uint16 and float(reach.amax()) < 1 << 16
+        return np.ascontiguousarray(reach.numpy(), dtype=np.uint16 if short else np.float32)
 
 
 def _readable(space: Distances) -> bool:

@@ -18,8 +18,8 @@ from torch import Tensor
 from coresift.errors import SelectionError
 from coresift.progress import Progress
 from coresift.savepoints import Nowhere, Savepoints
-from coresift.submodular.balls import Balls, passes
-from coresift.submodular.dense import Matrices, Picking, Update
+from coresift.submodular.balls import Balls, passes, radius_of
+from coresift.submodular.dense import Matrices, Update
 from coresift.submodular.distances import SLACK, Metric, rough
 from coresift.submodular.first import first_pick
 from coresift.submodular.threads import one_thread
@@ -35,8 +35,6 @@ SPARSE = 0.03
 """Share of all pairs that lists made from stored distances may hold."""
 PAIRS = 1.5e8
 """Number of pairs that lists may hold: 8 bytes each, 20 while they are made."""
-STRETCH = 256
-"""Picks made by one compiled call: between two of them progress is shown and an interrupt is heard."""
 SUMMED = 2.0**-14
 """More than the relative error of a float32 sum of terms that are not negative, as torch takes it."""
 
@@ -95,40 +93,35 @@ def cover_all(
         raise SelectionError(f"size {size}: a subset of {n} points has between 1 and {n} of them.")
     if all(parts_of(metric) is not None for metric in metrics):
         return cover_tiled(metrics, size, savepoints or Nowhere(), most=pairs)
-    return [_cover(metric, size, update) for metric in metrics]
-
-
-def _cover(metric: Metric, size: int, update: Update) -> Cover:
-    """From stored distances."""
-    begun = UnderWay.begin(metric, *first_pick(metric))
-    matrices = Matrices.of(metric)
-    if size == 1:
-        return begun.ended()
-    if matrices is None:
-        return _by_rows(begun, size)
-    picking = Picking(matrices, begun.order, begun.reach, size, update)
-    with Progress("picks", size, unit="picks") as progress:
-        for number in [*range(STRETCH, size, STRETCH), size]:
-            picking.go(number)
-            progress.reach(number)
-    return begun.ended(*picking.picked)
-
-
-def _room(metric: Metric) -> float:
-    return min(PAIRS, SPARSE * metric.n**2)
+    covers = (_cover(metric, size, update) for metric in metrics)
+    return list(covers) if len(metrics) == 1 else [each.slim() for each in covers]
 
 
 @one_thread()
-def _by_rows(cover: UnderWay, size: int) -> Cover:
-    """By looking at whole rows, and on lists once few enough pairs matter."""
-    metric = cover.metric
-    cover.wait(_bounds(metric, cover.reach), exact=metric.n <= ROUGH)
-    for number in range(1, size):
-        worth = metric.n > ROUGH and number in LISTS and size - number >= FEW
-        if worth and few_pairs([cover], _room(metric)):
-            return cover.on_lists(Balls.of(metric, cover.reach), size)
-        cover.next()
-    return cover.ended()
+def _cover(metric: Metric, size: int, update: Update) -> Cover:
+    """From stored distances: on whole rows, then on lists of the pairs that still matter, once these are few."""
+    begun, matrices = UnderWay.begin(metric, *first_pick(metric)), Matrices.of(metric)
+    if size == 1:
+        return begun.ended()
+    if update == "incremental" and matrices is not None:
+        return begun.ended(*matrices.incrementally(begun.order, begun.reach, size))
+    ready = _goes_over(begun, size)
+    if not ready:
+        begun.wait(*_bounds(metric, begun.reach, matrices))
+    with Progress("picks", size, unit="picks") as progress:
+        while not ready and len(begun.order) < size:
+            begun.next()
+            progress.advance()
+            ready = _goes_over(begun, size)
+    if not ready:
+        return begun.ended()
+    return begun.on_lists(Balls.of(metric, radius_of(begun.reach, begun.picks)), size)
+
+
+def _goes_over(cover: UnderWay, size: int) -> bool:
+    """Whether to make lists now."""
+    number, n = len(cover.order), cover.metric.n
+    return n > ROUGH and number in LISTS and size - number >= FEW and few_pairs([cover], min(PAIRS, SPARSE * n * n))
 
 
 @one_thread()
@@ -164,10 +157,12 @@ def runs(metric: Metric) -> list[slice]:
     return [slice(start, min(start + metric.height, metric.n)) for start in range(0, metric.n, metric.height)]
 
 
-def _bounds(metric: Metric, reach: Tensor) -> Tensor:
-    """Upper bounds on all gains: the gains themselves in small pools, else from rough distances and float32 sums."""
+def _bounds(metric: Metric, reach: Tensor, matrices: Matrices | None) -> tuple[Tensor, bool]:
+    """Upper bounds on all gains (float64), and whether they are the gains: else from rough distances, float32 sums."""
+    if matrices is not None:
+        return matrices.gains(reach).double(), True
     if metric.n <= ROUGH:
-        return gains(metric, reach)
+        return gains(metric, reach), True
     room = reach + SLACK
     sums = [(room - rough(metric, part)).clamp_(min=0.0).sum(dim=1) for part in passes(metric)]
-    return torch.cat(sums).double() * (1.0 + SUMMED)
+    return torch.cat(sums).double() * (1.0 + SUMMED), False

@@ -59,8 +59,7 @@ def take_lists(pairs: Sequence[Pair], radii: Sequence[Tensor], savepoints: Savep
     shares = np.array([share for _, _, share in pairs], dtype=np.float32)
     rests = np.array([1.0 - share for _, _, share in pairs], dtype=np.float32)
     blocks = grid(n)
-    with Progress(label, len(blocks), unit="tiles") as progress:
-        progress.advance(begin)
+    with Progress(label, len(blocks), unit="tiles", begun=begin) as progress:
         for done, (first, second) in enumerate(blocks[begin:], start=begin + 1):
             near, far = _blocks(pairs, first, second)
             unsaved += _near(near.cpu(), far.cpu(), (shares, rests), limits, first, second)
@@ -111,8 +110,7 @@ def _over_blocks(
             array[...] = saved[key]
     clock = Clock(savepoints)
     blocks = grid(n)
-    with Progress(name, len(blocks), unit="tiles") as progress:
-        progress.advance(begin)
+    with Progress(name, len(blocks), unit="tiles", begun=begin) as progress:
         for done, (first, second) in enumerate(blocks[begin:], start=begin + 1):
             look(first, second)
             progress.advance()

@@ -9,11 +9,14 @@ from torch import Tensor
 from coresift.errors import SelectionError
 from coresift.memory import in_words
 from coresift.submodular.distances import EXACT, Metric, pairwise
+from coresift.submodular.greedy import PAIRS, SPARSE
 from coresift.submodular.tiled import ROWS, Tiled
 from coresift.submodular.tiles import EDGE
 
 PAIR = 32
-"""Bytes of a listed pair while lists are made."""
+"""Bytes of a listed pair while lists are made from blocks."""
+STORED_PAIR = 24
+"""The same from stored distances: once as they are found, once joined, and the lists of the best alpha so far."""
 LISTED = 0.06
 """Part of all pairs that lists should be able to hold; with less room more picks are made before there are lists."""
 LEAST = 100
@@ -96,7 +99,7 @@ def spaces_of(rows: Mapping[str, Tensor], memory: int, *, what: str = "distances
 
 def _dense(n: int, dims: Sequence[int]) -> list[tuple[int, int]]:
     """(bits, bytes) of the ways with matrices, the quickest first."""
-    lists = int(PAIR * min(1.5e7, 0.01 * n * n))
+    lists = int(STORED_PAIR * min(PAIRS, SPARSE * n * n))
     if n <= EXACT:
         return [(53, n * n * 8 * (len(dims) + 2) + 8 * n * max(dims))]
     held = {24: 4, 16: 2}

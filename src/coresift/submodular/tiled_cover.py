@@ -17,9 +17,6 @@ from coresift.submodular.passes import take_gains, take_lists, take_sums
 from coresift.submodular.tiled import Pair, parts_of
 from coresift.submodular.underway import LISTS, Cover, UnderWay, few_pairs, row_of
 
-EARLY = 2, 4, *LISTS
-"""Numbers of picks after which lists may be made: a pass costs less than looking at rows for many picks."""
-
 
 def cover_tiled(metrics: Sequence[Metric], size: int, savepoints: Savepoints, *, most: float) -> list[Cover]:
     """A cover of `size` picks under each of several blends of the same tiled spaces.
@@ -105,7 +102,7 @@ def _first(metric: Metric, pair: Pair, savepoints: Savepoints) -> UnderWay:
 def _head(covers: Sequence[UnderWay], size: int, most: float) -> None:
     """Pick until so few pairs matter to any of the covers that lists can hold them."""
     for number in range(1, size):
-        if number in EARLY and few_pairs(covers, most):
+        if number in LISTS and few_pairs(covers, most):
             return
         for each in covers:
             each.next()

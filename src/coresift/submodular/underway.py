@@ -7,10 +7,11 @@ import torch
 from torch import Tensor
 
 from coresift.submodular.balls import Balls, pairs_within
+from coresift.submodular.dense import Matrices
 from coresift.submodular.distances import Metric, Which
 from coresift.submodular.queue import Queue
 
-LISTS = 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096
+LISTS = 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096
 """Numbers of picks after which a cover may go over to lists."""
 
 
@@ -40,14 +41,15 @@ class UnderWay:
 
     def __init__(self, metric: Metric, order: list[int], found: list[float], reach: Tensor) -> None:
         self.metric, self.order, self.found, self.reach = metric, order, found, reach
+        self._matrices = Matrices.of(metric)
 
     @classmethod
     def begin(cls, metric: Metric, pick: int, gain: float, largest: Tensor) -> "UnderWay":
         """With its first pick."""
         return cls(metric, [pick], [gain], torch.minimum(largest, row_of(metric, pick)))
 
-    def wait(self, bounds: Tensor, *, exact: bool) -> None:
-        """Queue the candidates by these bounds on their gains."""
+    def wait(self, bounds: Tensor, exact: bool) -> None:
+        """Queue the candidates by these bounds on their gains (float64, n)."""
         self.queue = Queue(bounds, exact=exact)
         self.queue.remove(self.picks)
 
@@ -65,6 +67,8 @@ class UnderWay:
         self.queue.age()
 
     def _gains(self, which: Tensor) -> Tensor:
+        if self._matrices is not None:
+            return self._matrices.gains_of(which, self.reach).double()
         height = self.metric.height
         return torch.cat([gains_of(self.metric, self.reach, part) for part in which.split(height)])
 

@@ -28,8 +28,7 @@ class Watch(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         if state.is_world_process_zero:
-            self._progress = Progress(self._label, state.max_steps, unit="steps")
-            self._progress.done = state.global_step
+            self._progress = Progress(self._label, state.max_steps, unit="steps", begun=state.global_step)
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         if self._progress is not None:

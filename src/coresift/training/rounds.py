@@ -159,7 +159,7 @@ class _Loop:
         self._goal = max(1, min(start.problem.budget, plan.distinct))
         self._steps = planned_steps(plan, settings)
         self._rates = Rates(loop.schedule, rising=rising_steps(settings, self._steps))
-        self._progress = Progress(label, self._goal, unit="examples")
+        self._label = label
         self._began, self._before = time.monotonic(), 0.0
 
     def train(self, model: str | Path, device: Any, inputs: dict[str, Any]) -> None:
@@ -173,8 +173,7 @@ class _Loop:
             drop_rounds(self._out / ROUNDS, self._state.round)
         if checkpoint is not None:
             self._follow(trainer, Path(checkpoint))
-        with self._progress:
-            self._progress.done = self._state.spent
+        with Progress(self._label, self._goal, unit="examples", begun=self._state.spent) as self._progress:
             trainer.train(resume_from_checkpoint=checkpoint)
         if trainer.is_world_process_zero():
             self._finish(trainer, inputs)

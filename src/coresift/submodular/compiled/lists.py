@@ -10,9 +10,15 @@ from coresift.submodular.compiled.types import Array, Real, Whole
 @njit(nogil=True, cache=True)
 def list_gain(starts: Array, points: Array, whole: Array, reach: Array, j: int) -> Whole:
     """The gain of candidate j from the list of its points."""
-    total = np.int64(0)
-    for pair in range(starts[j], starts[j + 1]):
-        total += np.int64(max(np.float32(0.0), reach[points[pair]] - whole[pair]))
+    return np.int64(sum_left(points[starts[j] : starts[j + 1]], whole[starts[j] : starts[j + 1]], reach))
+
+
+@njit(nogil=True, cache=True, fastmath={"reassoc"})
+def sum_left(points: Array, whole: Array, reach: Array) -> Real:
+    """sum of max(0, reach - d) over some pairs, in float64: whole numbers, so it is exact in any order."""
+    total = np.float64(0.0)
+    for pair in range(len(points)):
+        total += np.float64(max(np.float32(0.0), reach[points[pair]] - whole[pair]))
     return total
 
 
