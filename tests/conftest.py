@@ -1,6 +1,31 @@
-"""Puts the tests folder on the path, so that every room can use the tiny models of tests/tiny.py."""
+"""What every room can use: the modules of this folder (`tiny`, `worked`), and the command line, run in this process."""
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
 sys.path.insert(0, str(Path(__file__).parent))
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command did."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def coresift(capsys: pytest.CaptureFixture[str]):
+    """Run `coresift ARGUMENTS`."""
+    from coresift.cli.main import run_command
+
+    def call(*arguments: object) -> Answer:
+        code = run_command([str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        return Answer(code, captured.out, captured.err)
+
+    return call

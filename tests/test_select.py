@@ -15,6 +15,8 @@ from coresift.selectors import Brief, Random
 
 IDS = [f"e{number}" for number in range(40)]
 LENGTHS = np.arange(1, 41) * 10
+GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+NO_GPU = pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without CUDA")
 
 
 @dataclass(frozen=True)
@@ -186,3 +188,17 @@ def test_an_impossible_budget_is_a_settings_error() -> None:
 def test_an_answer_that_is_none_is_refused_with_the_name_of_the_method(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(SelectionError, match=message):
         select(scripted(**changes), None, 3, ids=IDS)
+
+
+@pytest.mark.parametrize("device", ["gpu", "mps", pytest.param("cuda", marks=NO_GPU)])
+def test_a_device_that_is_not_there_is_refused(device: str) -> None:
+    with pytest.raises(SelectionError, match=f"device is '{device}': distances are computed on cpu, or on cuda where"):
+        select(Random(), None, 3, ids=IDS, device=device)
+
+
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=GPU)])
+def test_where_distances_are_computed_changes_no_pick(device: str) -> None:
+    method = Brief(dim=16)
+    held = InMemoryFeatures({spec: torch.randn(60, 16) for spec in method.requires})
+    here, there = select(method, held, 9), select(method, held, 9, device=device)
+    assert here.indices.tolist() == there.indices.tolist() and here.weights.tolist() == there.weights.tolist()

@@ -80,6 +80,31 @@ class InFolder:
         return self.folder / f"{self._fingerprint}-{fingerprints.of_json(name)}.npz"
 
 
+class Within:
+    """Savepoints of one part of the work, such as a pilot: its names never meet those of another part.
+
+    Args:
+        savepoints: Where the whole work is saved.
+        part: What the part is called.
+    """
+
+    def __init__(self, savepoints: Savepoints, part: str) -> None:
+        self._whole, self._part = savepoints, part
+
+    def load(self, name: str) -> Arrays | None:
+        """What this part saved last under a name; None if it saved nothing."""
+        return self._whole.load(f"{self._part}: {name}")
+
+    def save(self, name: str, arrays: Arrays) -> None:
+        """Keep arrays of this part, in place of what was there."""
+        self._whole.save(f"{self._part}: {name}", arrays)
+
+    @property
+    def every(self) -> float:
+        """Seconds of work worth saving."""
+        return self._whole.every
+
+
 class Clock:
     """Says when the next save is due."""
 

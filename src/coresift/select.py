@@ -7,17 +7,23 @@ from importlib import metadata
 from typing import Any, Protocol, overload, runtime_checkable
 
 import numpy as np
+import torch
 from pydantic import BaseModel
+from torch import Tensor
 
 from coresift.budget import Budget
+from coresift.claims import with_claims
 from coresift.coreset import Coreset, check_answer
 from coresift.errors import SelectionError
 from coresift.features.base import Features
 from coresift.features.specs import FeatureSpec
 from coresift.memory import free_memory, parse_memory
 from coresift.savepoints import Nowhere, Savepoints
+from coresift.submodular.distances import Metric
+from coresift.submodular.plan import Plan, spaces_of
 
 BudgetLike = int | float | str | Budget
+Say = Callable[[str], None]
 MARGIN = 1.1
 """How many more picks than a token budget seems to hold are made at first, so that one run is nearly always enough."""
 
@@ -53,7 +59,9 @@ class Problem:
         seed: Root of the method's random choices.
         groups: The group of every example, such as its source; None where it is not known.
         memory: Bytes that selecting may use beyond the features.
+        device: Where distances are computed; None for where the features are.
         savepoints: Where work of hours is saved.
+        say: Told what is about to be done and why, a line at a time.
         wanted: The prefix sizes wanted of an order of picks, ascending, below its length.
     """
 
@@ -62,7 +70,9 @@ class Problem:
     seed: int = 0
     groups: Sequence[str] | None = None
     memory: int = field(default_factory=free_memory)
+    device: torch.device | None = None
     savepoints: Savepoints = field(default_factory=Nowhere)
+    say: Say = lambda line: None
     wanted: Callable[[np.ndarray], tuple[int, ...]] = lambda order: ()
 
     def __getitem__(self, spec: FeatureSpec) -> Any:
@@ -70,6 +80,18 @@ class Problem:
         if self.features is None:
             raise SelectionError(f"no features given, but {spec.key} is needed. Pass features that hold it.")
         return self.features[spec]
+
+    def spaces(self, rows: Mapping[str, Tensor], *, what: str = "distances") -> tuple[dict[str, Metric], Plan]:
+        """The distances of every space, held as the memory allows; how and why is said before they are computed.
+
+        Args:
+            rows: n x d arrays by the name of their space.
+            what: What the work is called.
+
+        Raises:
+            SelectionError: If rows are not finite, spaces differ in length, or the memory does not suffice.
+        """
+        return spaces_of(rows, self.memory, device=self.device, what=what, say=self.say)
 
 
 @runtime_checkable
@@ -102,7 +124,9 @@ def select(
     groups: Sequence[str] | None = ...,
     seed: int = ...,
     memory: str = ...,
+    device: str | None = ...,
     savepoints: Savepoints | None = ...,
+    say: Say = ...,
     provenance: Mapping[str, Any] | None = ...,
 ) -> Coreset: ...
 @overload
@@ -116,7 +140,9 @@ def select(
     groups: Sequence[str] | None = ...,
     seed: int = ...,
     memory: str = ...,
+    device: str | None = ...,
     savepoints: Savepoints | None = ...,
+    say: Say = ...,
     provenance: Mapping[str, Any] | None = ...,
 ) -> list[Coreset]: ...
 def select(
@@ -129,7 +155,9 @@ def select(
     groups: Sequence[str] | None = None,
     seed: int = 0,
     memory: str = "auto",
+    device: str | None = None,
     savepoints: Savepoints | None = None,
+    say: Say = lambda line: None,
     provenance: Mapping[str, Any] | None = None,
 ) -> Coreset | list[Coreset]:
     """Choose a weighted subset of a pool.
@@ -150,7 +178,10 @@ def select(
         seed: Root of random choices.
         memory: What selecting may use beyond the features, such as '3GB'; auto for most of what is free. Methods that
             look at all distances hold them accordingly and say how under `diagnostics["distances"]`.
+        device: Where distances between examples are computed, such as `cuda`: BRIEF, MINT and CRAIG keep the features
+            where they are and a copy there, and `memory` is that device's. Where the features are when None.
         savepoints: Where work of hours is saved, so that a killed selection goes on; nowhere by default.
+        say: Told what is about to be done and why, such as how distances are held; silence by default.
         provenance: Facts to stamp on the coreset besides the method's own, for example `fingerprints`.
 
     Returns:
@@ -167,13 +198,15 @@ def select(
     n = _pool_size(features, ids)
     names = tuple(map(str, range(n))) if ids is None else tuple(ids)
     lengths = _lengths(tokens, n, needed=any(each.kind == "tokens" for each in budgets))
-    room = parse_memory(memory)
+    room, there = parse_memory(memory), None if device is None else _device(device)
     problem = Problem(
         n=n,
         features=features,
         seed=seed,
-        memory=free_memory() if room is None else room,
+        memory=free_memory(there) if room is None else room,
+        device=there,
         savepoints=savepoints or Nowhere(),
+        say=say,
         groups=_groups(groups, n),
     )
     began = time.perf_counter()
@@ -313,13 +346,20 @@ def _version() -> str:
         return "not installed"
 
 
+def _device(name: str) -> torch.device:
+    """Raises SelectionError if there is no such device here."""
+    if name != "cpu" and not (name.split(":")[0] == "cuda" and torch.cuda.is_available()):
+        raise SelectionError(f"device is {name!r}: distances are computed on cpu, or on cuda where torch sees one.")
+    return torch.device(name)
+
+
 def _coreset(answer: Selection, ids: tuple[str, ...], stamp: dict[str, Any]) -> Coreset:
     short = {"shortfall": answer.shortfall} if answer.shortfall else {}
     return Coreset(
         indices=answer.indices,
         weights=answer.weights,
         ids=tuple(ids[int(index)] for index in answer.indices),
-        diagnostics={**answer.diagnostics, **short},
+        diagnostics={**with_claims(answer.diagnostics, len(answer.indices)), **short},
         provenance=stamp,
     )
 

@@ -51,6 +51,11 @@ def test_an_unknown_benchmark_is_named_with_the_nearest_known(bench) -> None:
         (["selection", "--table", "9,x"], "argument --table: 'x' is not a whole number above 0"),
         (["selection", "--table", "9", "--figure", "a.pdf"], "a.pdf does not end in .png"),
         (["memory", "--n", "20", "--dim", "4", "--budget", "half"], "budget 'half' is not understood"),
+        (["partition", "--parts", "4,x"], "argument --parts: 'x' is not a whole number above 0"),
+        (["partition", "--n", "9", "--parts", "4,10"], "--parts 10: only 9 examples. Give fewer parts or a larger --n"),
+        (["partition", "--oversample", "2,half"], "'2,half' is not a list of numbers such as 1,2,4"),
+        (["partition", "--oversample", "0.5"], "'0.5': a part gives at least its share, so numbers from 1 up"),
+        (["partition", "--oversample", "nan"], "'nan': a part gives at least its share, so numbers from 1 up"),
     ],
 )
 def test_a_mistake_is_a_message_and_exit_code_2(bench, arguments: list[str], message: str) -> None:
@@ -72,7 +77,13 @@ def test_listing_and_help_load_no_benchmark() -> None:
 
 
 @pytest.mark.parametrize(
-    ("script", "name"), [("selection", "selection"), ("selection_memory", "memory"), ("gradients", "gradients")]
+    ("script", "name"),
+    [
+        ("selection", "selection"),
+        ("selection_memory", "memory"),
+        ("partition", "partition"),
+        ("gradients", "gradients"),
+    ],
 )
 def test_the_scripts_of_a_clone_are_the_same_commands(script: str, name: str) -> None:
     path = ROOT / "benchmarks" / f"{script}.py"

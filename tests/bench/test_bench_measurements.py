@@ -1,6 +1,8 @@
 """Every benchmark end to end at a tiny size: what is printed, what is kept, and that the answers agree."""
 
 import json
+import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from coresift.bench.timing import Row, Table, show, timed
 from coresift.submodular.distances import pairwise
 from coresift.submodular.greedy import cover
 
+ROOT = Path(__file__).resolve().parents[2]
 TINY = ("--n", 60, "--dim", 8)
 
 
@@ -45,7 +48,14 @@ def test_peers_that_are_missing_are_named_with_what_installs_them(bench, monkeyp
     answer = bench("selection", *TINY, "--alphas", 2, "--repeats", 1, "--peers")
     assert answer.code == 0, answer.err
     for package in ("submodlib-py", "apricot-select"):
-        assert f"{package} is not installed, so it was not measured: pip install {package}" in answer.out
+        assert f"{package} is not installed, so it was not measured: pip install 'coresift[bench]'" in answer.out
+
+
+def test_the_extra_of_that_name_holds_every_peer() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    held = {re.split(r"[<>=;\s]", each)[0]: each for each in extras["bench"]}
+    assert set(held) == {package for _, package, _ in peers.PEERS.values()}
+    assert {package for package, each in held.items() if ";" in each} == set(peers.ONLY)
 
 
 @pytest.mark.parametrize("name", peers.PEERS)
@@ -70,6 +80,26 @@ def test_memory_says_what_a_whole_selection_took(bench, tmp_path: Path) -> None:
     (row,) = json.loads((tmp_path / "found.json").read_text())["tables"][0]["rows"]
     assert row["picks"] == 3 and row["alphas"] > 3 and 0.0 <= row["gap"] <= 1.0 and 0.0 <= row["alpha"] <= 1.0
     assert row["peak_GiB"] >= row["GiB_before"] > 0.01 and len(row["seconds"]) == 1
+
+
+def test_two_rounds_are_told_with_what_they_lose_against_greedy_on_the_whole_pool(bench, tmp_path: Path) -> None:
+    file = tmp_path / "found.json"
+    answer = bench("partition", "--n", 400, "--dim", 8, "--parts", "1,5", "--oversample", "1,4", "--json", file)
+    assert answer.code == 0, answer.err
+    (table,) = json.loads(file.read_text())["tables"]
+    rows = {row["name"]: row for row in table["rows"]}
+    whole, chance = rows.pop("whole pool at once"), rows.pop("random, mean of 10")
+    assert list(rows) == [f"{parts} parts, oversample {times}" for parts in (1, 5) for times in (1, 4)]
+    assert [row["candidates"] for row in rows.values()] == [20, 80, 20, 80]
+    for row in (*rows.values(), chance):
+        assert row["loss_percent"] == pytest.approx(100 * (row["objective"] / whole["objective"] - 1))
+    for row in rows.values():
+        assert row["seconds"][0] >= row["round_1_s"] + row["round_2_s"] >= row["slowest_part_s"] + row["round_2_s"]
+    # One part is the whole pool; with five, more candidates lose less, and both less than chance.
+    assert rows["1 parts, oversample 1"]["loss_percent"] == pytest.approx(0.0, abs=1e-4)
+    more, less = rows["5 parts, oversample 4"], rows["5 parts, oversample 1"]
+    assert whole["objective"] < more["objective"] < less["objective"] < chance["objective"]
+    assert "loss percent" in answer.out and "20 picks of 400" in answer.out
 
 
 def test_gradients_compares_batches_with_one_by_one(bench) -> None:

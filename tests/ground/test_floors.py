@@ -10,12 +10,15 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[2] / "src" / "coresift"
 
-GROUND = ("errors", "seeds", "fingerprints", "differences", "settings", "files", "progress", "savepoints", "memory")
+GROUND = (
+    *("errors", "seeds", "fingerprints", "differences", "settings", "files", "progress", "savepoints", "memory"),
+    "units",
+)
 FLOORS: tuple[tuple[str, ...], ...] = (
     GROUND,
     ("submodular", "bandits", "execution", "data", "recipes"),
     ("features",),
-    ("budget", "coreset", "models"),
+    ("budget", "coreset", "claims", "models"),
     ("select", "policy"),
     ("extract", "selectors", "online", "training", "world"),
     ("evaluation",),

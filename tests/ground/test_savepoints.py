@@ -1,11 +1,12 @@
 """What is saved comes back, whole, and only to the work it belongs to."""
 
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pytest
 
-from coresift.savepoints import Clock, InFolder, Nowhere
+from coresift.savepoints import Clock, InFolder, Nowhere, Within
 
 
 def test_what_was_saved_last_comes_back(tmp_path: Path) -> None:
@@ -27,7 +28,7 @@ def test_a_kill_while_saving_leaves_what_was_there(tmp_path: Path, monkeypatch: 
     kept = InFolder(tmp_path, {})
     kept.save("pass", {"done": np.array(1)})
 
-    def half(handle, **arrays) -> None:
+    def half(handle: BinaryIO, **arrays: np.ndarray) -> None:
         handle.write(b"half")
         raise KeyboardInterrupt
 
@@ -47,3 +48,13 @@ def test_nowhere_keeps_nothing() -> None:
 def test_a_clock_is_due_once_per_stretch(tmp_path: Path) -> None:
     assert Clock(InFolder(tmp_path, {}, every=0.0)).due()
     assert not Clock(InFolder(tmp_path, {}, every=1000.0)).due()
+
+
+def test_parts_of_the_work_do_not_see_each_others_savepoints(tmp_path: Path) -> None:
+    whole = InFolder(tmp_path, {}, every=7.0)
+    pilot, other = Within(whole, "pilot"), Within(whole, "other")
+    whole.save("pass", {"done": np.array(1)})
+    assert pilot.load("pass") is None
+    pilot.save("pass", {"done": np.array(2)})
+    assert [int(each.load("pass")["done"]) for each in (whole, pilot)] == [1, 2]  # type: ignore[index]
+    assert other.load("pass") is None and pilot.every == 7.0

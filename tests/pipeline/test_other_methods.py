@@ -1,6 +1,8 @@
 """Methods other than BRIEF through the pipeline: features are extracted, facts reach the files and the page."""
 
 import csv
+import html
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,8 @@ from coresift.pipeline.stages import select
 def chosen_by(recipe: dict[str, Any], out: Path, method: dict[str, Any], budget: Any) -> tuple[Coreset, list[str], str]:
     """The coreset, what was said, and the page."""
     changes = {"method": {"dim": 64, **method}, "budget": budget, "train": None, "evaluate": {}, "merge": False}
-    run, said = Run(resolve({**recipe, **changes, "compare": {"base": False}, "out": str(out)})), []
+    run = Run(resolve({**recipe, **changes, "compare": {"base": False}, "out": str(out)}))
+    said: list[str] = []
     select(run, say=said.append)
     return Coreset.load(out), said, report(run, say=said.append).read_text()
 
@@ -61,3 +64,38 @@ def test_three_losses_can_be_asked_for(recipe: dict[str, Any], tmp_path: Path) -
     assert {path.name.split("-")[0] for path in (tmp_path / "run" / "features").iterdir()} == {
         *("knowledge", "following", "response")
     }
+
+
+def in_one_line(page: str) -> str:
+    """The text of a page, without its markup."""
+    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", page)).split())
+
+
+def test_the_certificate_of_craig_is_one_sentence_in_the_file_on_the_terminal_and_on_the_page(
+    recipe: dict[str, Any], tmp_path: Path
+) -> None:
+    coreset, said, page = chosen_by(recipe, tmp_path / "run", {"name": "craig"}, 5)
+    sentence = coreset.diagnostics["certificate"]["says"]
+    assert sentence.startswith("No subset of 5 examples ")
+    assert f"certificate: {sentence}" in said and sentence in in_one_line(page)
+    assert "between response gradients, summed over the pool" in in_one_line(page) and "the α used" not in page
+
+
+def test_a_precision_finer_than_the_pool_resolves_is_said_in_the_file_on_the_terminal_and_on_the_page(
+    recipe: dict[str, Any], tmp_path: Path
+) -> None:
+    """All examples are picked, so every alpha is as good."""
+    coreset, said, page = chosen_by(recipe, tmp_path / "run", {"name": "brief"}, 1.0)
+    sentence = coreset.diagnostics["search"]["says"]
+    assert "a precision of 0.005 is finer than the pool resolves" in sentence
+    assert f"search: {sentence}" in said and sentence in in_one_line(page)
+    coarse, said, page = chosen_by(recipe, tmp_path / "coarse", {"name": "brief", "precision": 0.7}, 1.0)
+    assert "says" not in coarse.diagnostics["search"]
+    assert not any("finer than the pool resolves" in text for text in (*said, page))
+
+
+def test_how_distances_are_held_is_said_before_the_work_is_done(recipe: dict[str, Any], tmp_path: Path) -> None:
+    coreset, said, _ = chosen_by(recipe, tmp_path / "run", {"name": "craig"}, 5)
+    places = [said.index(f"distances: {coreset.diagnostics['distances']['reason']}")]
+    places += [place for place, line in enumerate(said) if line.startswith("selection: ")]
+    assert len(places) == 2 and places == sorted(places)

@@ -214,6 +214,58 @@ def test_a_missing_piece_is_said_and_never_stops_the_page(name, tmp_path, quick)
     assert set(SECTIONS) - {"trade-off"} <= {value for _, key, value in page.attributes if key == "id"}
 
 
+def text_of(view, folder) -> str:
+    return " ".join(page_of(view, folder).words.split())
+
+
+def told(view, **diagnostics):
+    return replace(view, coreset={**view.coreset, "diagnostics": {**view.diagnostics, **diagnostics}})
+
+
+def test_the_page_says_how_much_better_any_subset_can_be(tmp_path, quick):
+    text = text_of(told(SMALL, certificate={"error": 110.0, "lower_bound": 100.0, "gap": 1 - 100 / 110}), tmp_path)
+    assert "No subset of 8 examples can have a sum of distances more than 9.1 % below that of this one." in text
+    assert "(1 − α) × knowledge distance + α × following distance, at the α used, summed over the pool." in text
+    assert "Stochastic greedy" not in text
+
+
+PROOF = {"certificate": {"error": 110.0, "lower_bound": 100.0, "gap": 1 - 100 / 110}}
+SUMMED = {
+    "craig": (
+        {**PROOF, "B_SFT": 110.0},
+        "nearest pick, between knowledge gradients, summed over the pool. The statement holds for this pool and these "
+        "gradients; it says",
+    ),
+    "mint": (
+        {**PROOF, "coefficients": [0.5, 0.0, 2.0]},
+        "nearest pick, 0.5 × response distance + 2 × following distance, summed over the pool. The statement holds for "
+        "this pool, these gradients and these coefficients; it says",
+    ),
+}
+
+
+@pytest.mark.parametrize("method", SUMMED)
+def test_a_certificate_without_an_alpha_speaks_of_none(method, tmp_path, quick):
+    facts, expected = SUMMED[method]
+    coreset = {**SMALL.coreset, "diagnostics": facts, "provenance": {"settings": {"loss": "knowledge"}}}
+    text = text_of(replace(SMALL, method=method, trials=(), coreset=coreset), tmp_path)
+    assert expected in text and "the α used" not in text and "this α" not in text
+
+
+def test_a_precision_finer_than_the_pool_resolves_is_said_on_the_page(tmp_path, quick):
+    search = {"precision": 0.005, "tolerance": 0.001, "flat": [0.4, 0.6]}
+    said = "Every α tried from 0.400 to 0.600 is as good within 0.1 %: a precision of 0.005 is finer than the pool"
+    assert said in text_of(told(SMALL, search=search), tmp_path)
+    assert "is as good within" not in text_of(told(SMALL, search={**search, "precision": 0.2}), tmp_path)
+    plateau = {"method": "plateau", "pilot": 9, "sigma": 0.5, "found": True}
+    assert "is as good within" not in text_of(told(SMALL, search=plateau, alpha_mode="plateau"), tmp_path)
+
+
+def test_stochastic_picks_are_said_to_be_so_with_their_guarantee(tmp_path, quick):
+    text = text_of(told(SMALL, stochastic={"epsilon": 0.05, "size": 8}), tmp_path)
+    assert "Stochastic greedy: at any one α, in expectation at least 1 − 1/e − ε = 58.2 % of the best value" in text
+
+
 def test_unweighted_training_is_said_at_the_top(tmp_path, quick):
     page = page_of(replace(SMALL, weighting="none"), tmp_path)
     assert "The final training was unweighted: every pick counts the same" in page.words

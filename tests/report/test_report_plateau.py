@@ -9,7 +9,7 @@ from coresift.report.plateau import plateau_figure
 from coresift.report.theme import LIGHT
 
 VIEW = full_view(n=300, k=15)
-SEARCH = {"method": "plateau", "pilot": 90, "sigma": 0.5, "flat": True}
+SEARCH = {"method": "plateau", "pilot": 90, "sigma": 0.5, "found": True}
 
 
 def with_diagnostics(**changes):

@@ -1,6 +1,4 @@
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from report_views import bare_view, full_view
 
 from coresift.report import words
@@ -50,14 +48,6 @@ def test_a_fixed_alpha_is_not_called_searched():
     assert "fixed at 0.500" in words.chosen(view) and "best of" not in words.chosen(view)
 
 
-@pytest.mark.parametrize(("flat", "said"), [([0.4, 0.6], True), ([0.5, 0.503], False)])
-def test_a_search_finer_than_its_objective_resolves_is_said_to_be_so(flat: list[float], said: bool):
-    search = {"precision": 0.005, "tolerance": 0.001, "flat": flat}
-    diagnostics = {"alpha": 0.5, "alpha_mode": "searched", "search": search}
-    view = bare_view(method="brief", coreset={"indices": [1], "weights": [10.0], "diagnostics": diagnostics})
-    assert ("any α from 0.400 to 0.600 is as good within 0.1" in words.chosen(view)) == said
-
-
 def test_an_alpha_from_a_plateau_is_not_called_the_best():
     diagnostics = {"alpha": 0.96, "alpha_mode": "plateau"}
     view = bare_view(method="mint", coreset={"indices": [1], "weights": [10.0], "diagnostics": diagnostics})
@@ -88,29 +78,6 @@ def test_the_headline_says_whether_training_was_weighted(weighting, start, word)
 def test_without_training_no_claim_about_weights_is_made():
     assert words.trained(bare_view()) == "No final model was trained in this run."
     assert "same as unweighted" in words.trained(bare_view(weighting="loss"))
-
-
-def test_the_certificate_is_a_share_of_the_error_found_not_the_gap():
-    first, second = words.certificate(110.0, 100.0, 20)
-    assert "No subset of 20 examples can have a composite error more than 9.1 % lower" in first
-    assert "at most 10.0 % above the best possible" in second
-
-
-@given(st.floats(1e-3, 1e6), st.floats(1e-3, 1.0))
-def test_the_certificate_is_never_rounded_into_a_false_claim(error, share):
-    bound = error * share
-    text = words.certificate(error, bound, 5)
-    if len(text) == 2:
-        claimed = float(text[0].split("more than ")[1].split(" %")[0]) / 100
-        assert error * (1 - claimed) <= bound + 1e-9 * error
-
-
-def test_odd_certificates_are_told_apart():
-    assert words.certificate(None, 1.0, 5) == []
-    assert "proved optimal" in words.certificate(5.0, 5.0, 5)[0]
-    assert "error is zero" in words.certificate(0.0, 0.0, 5)[0]
-    assert "nothing is proved" in words.certificate(5.0, 0.0, 5)[0]
-    assert "one of the two is wrong" in words.certificate(5.0, 6.0, 5)[0]
 
 
 def test_without_accuracy_the_lowest_held_out_loss_decides():

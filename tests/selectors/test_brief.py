@@ -1,6 +1,7 @@
 """BRIEF end to end on arrays: the six-point table, the search over alpha, prefixes, odd pools and bad input."""
 
 import json
+import math
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from coresift.features.memory import InMemoryFeatures
 from coresift.features.specs import GradientSpec
 from coresift.select import select
 from coresift.selectors import SELECTORS, Brief
+from coresift.selectors.brief import FLAT
 from coresift.submodular.distances import Blend, pairwise
 from coresift.submodular.greedy import gains, nearest
 from coresift.submodular.quality import nearest_sum
@@ -108,6 +110,33 @@ def test_no_trial_beats_the_alpha_chosen() -> None:
     assert len(facts["trials"]) == 29
 
 
+def test_a_precision_finer_than_a_flat_objective_resolves_is_said_in_the_file(tmp_path: Any) -> None:
+    rows = pool(120)[0]
+    run(rows, rows, 6).save(tmp_path)  # both spaces are one, so every alpha is as good
+    facts = Coreset.load(tmp_path).diagnostics
+    alphas = [trial["alpha"] for trial in facts["trials"]]
+    assert facts["search"]["flat"] == [min(alphas), max(alphas)] and facts["search"]["tolerance"] == FLAT
+    assert facts["search"]["says"] == (
+        f"Every α tried from {min(alphas):.3f} to {max(alphas):.3f} is as good within 0.1 %: "
+        "a precision of 0.005 is finer than the pool resolves."
+    )
+
+
+def test_a_precision_coarser_than_the_flat_part_needs_no_word() -> None:
+    fine, coarse = (run(*pool(120), 6, precision=precision).diagnostics["search"] for precision in (0.005, 0.05))
+    assert 0.005 < fine["flat"][1] - fine["flat"][0] < 0.05 and "says" in fine
+    assert coarse["flat"][1] - coarse["flat"][0] <= 0.05 and "says" not in coarse
+
+
+def test_stochastic_greedy_says_what_it_guarantees() -> None:
+    facts = run(*pool(200), 20, alpha=0.5, stochastic=0.1).diagnostics["stochastic"]
+    assert (facts["epsilon"], facts["sample"], facts["size"]) == (0.1, math.ceil(10 * math.log(10)), 20)
+    assert "in expectation at least 1 − 1/e − ε = 53.2 % of the best value of any subset of this size" in facts["says"]
+    assert "stochastic" not in run(*pool(200), 20, alpha=0.5).diagnostics
+    small = run(*pool(200), [5, 20], alpha=0.5, stochastic=0.1)[0].diagnostics["stochastic"]
+    assert small["size"] == 20 and "the first 5 of 20 picks" in small["says"]
+
+
 def test_a_given_alpha_is_not_searched_for() -> None:
     facts = run(*pool(50), 5, alpha=0.3).diagnostics
     assert facts["alpha"] == 0.3 and facts["alpha_mode"] == "fixed" and len(facts["trials"]) == 1
@@ -139,6 +168,7 @@ def test_diagnostics_are_json_and_the_certificate_is_about_the_composite() -> No
     alpha, proof = facts["alpha"], facts["certificate"]
     assert proof["error"] == pytest.approx((1 - alpha) * facts["A_KN"] + alpha * facts["A_IF"], rel=1e-9)
     assert 0 < proof["lower_bound"] <= proof["error"] and proof["gap"] < 0.1
+    assert proof["gap"] == 1 - proof["lower_bound"] / proof["error"]
 
 
 def test_unit_rows_are_selected_on_but_errors_are_those_of_real_gradients() -> None:
@@ -165,7 +195,8 @@ def test_flatter_norms_spread_the_weights() -> None:
 def test_equal_rows_everywhere_give_the_first_examples() -> None:
     coreset = run(torch.ones(9, 4), torch.zeros(9, 4), 3)
     assert coreset.indices.tolist() == [0, 1, 2] and coreset.weights.tolist() == [7, 1, 1]
-    assert coreset.diagnostics["certificate"] == {"error": 0.0, "lower_bound": 0.0, "gap": 0.0}
+    says = "The sum of distances is zero: no subset of any size can do better."
+    assert coreset.diagnostics["certificate"] == {"error": 0.0, "lower_bound": 0.0, "gap": 0.0, "says": says}
 
 
 @pytest.mark.parametrize("flat", ["knowledge", "following"])

@@ -15,6 +15,7 @@ from coresift.features.ratings import RatingSpec
 from coresift.features.specs import FeatureSpec, GradientSpec
 from coresift.select import Problem, Selection, select
 from coresift.selectors import SELECTORS
+from coresift.submodular.distances import pairwise
 
 D = 6
 ONE_QUESTION = {"prompts": ("{instruction} {response}",)}
@@ -110,6 +111,41 @@ def test_a_nested_method_gives_prefixes_that_are_its_own_answers(name: str) -> N
 def about_the_picks(answer: Selection) -> dict[str, Any]:
     """Diagnostics without the record of the search, which was made for one size."""
     return {key: value for key, value in answer.diagnostics.items() if key not in ("trials", "search")}
+
+
+CERTIFIED = ("brief", "craig", "mint")
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_certificate_says_in_a_sentence_how_much_better_any_subset_can_be(name: str, tmp_path: Any) -> None:
+    for size, coreset in zip((7, 12), run(name, [7, 12]), strict=True):
+        coreset.save(tmp_path)
+        proof = Coreset.load(tmp_path).diagnostics.get("certificate")
+        assert (proof is not None) == (name in CERTIFIED)
+        if proof is not None:
+            percent = float(proof["says"].split(" more than ")[1].split(" %")[0])
+            assert proof["says"].startswith(f"No subset of {size} examples can have a sum of distances more than ")
+            assert 0 <= percent - 100 * proof["gap"] < 0.1 + 1e-9
+
+
+@pytest.mark.parametrize("name", CERTIFIED)
+def test_how_distances_are_held_is_said_with_the_reason_before_any_is_computed(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+
+    def compute(*given: Any, label: str, **named: Any) -> Any:
+        done.append(f"computed: {label}")
+        return pairwise(*given, **named)
+
+    monkeypatch.setattr("coresift.submodular.plan.pairwise", compute)
+    coreset = run(name, 7, settings=SEARCHED, say=done.append)
+    reason = coreset.diagnostics["distances"]["reason"]
+    assert done.index(f"distances: {reason}") < min(
+        place for place, line in enumerate(done) if line.startswith("computed") and line.endswith(" distances")
+    )
+    if name == "mint":
+        assert done[0].startswith("distances of the pilot: ") and done[1].endswith("distances of the pilot")
 
 
 @pytest.mark.parametrize("name", METHODS)

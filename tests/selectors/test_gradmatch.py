@@ -10,6 +10,7 @@ from coresift.errors import SelectionError
 from coresift.features.memory import InMemoryFeatures
 from coresift.select import select
 from coresift.selectors import GradMatch
+from coresift.selectors.gradmatch import _check_memory
 
 TOY = torch.tensor([[4, 6], [8, 6], [8, 10], [7, 13], [5, 1], [10, 8]], dtype=torch.float64)
 
@@ -78,3 +79,17 @@ def test_gradients_that_sum_to_nothing_cannot_be_matched() -> None:
 def test_settings_that_gradmatch_cannot_honour_are_refused(bad: dict[str, Any]) -> None:
     with pytest.raises(ValidationError, match=next(iter(bad))):
         GradMatch(**bad)
+
+
+def test_more_picks_than_there_is_memory_for_are_refused_with_what_they_need() -> None:
+    method = GradMatch(dim=10)
+    held = InMemoryFeatures({method.gradient: pool(3000)})
+    with pytest.raises(
+        SelectionError,
+        match=r"gradmatch: matching with 3000 picks of 10 numbers each needs (\d+\.\d) MB beyond the features, and the "
+        r"memory given is 2\.0 MB\. Ask for fewer picks, lower dim, or give at least as much \(--memory\)\.",
+    ) as caught:
+        select(method, held, 3000, memory="2MB")
+    assert len(select(method, held, 5, memory="2MB")) == 5
+    named = float(str(caught.value).split(" needs ")[1].split(" MB")[0])
+    _check_memory(3000, 10, round(named * 10**6))

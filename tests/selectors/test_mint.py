@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from coresift.errors import SettingsError
 from coresift.features.memory import InMemoryFeatures
-from coresift.features.specs import GradientSpec
+from coresift.features.specs import FeatureSpec, GradientSpec
 from coresift.select import select
 from coresift.selectors import Mint
 from coresift.submodular.plateau import alpha_grid, plateau
@@ -29,7 +29,7 @@ def pool(n: int = 200, d: int = 6, seed: int = 0) -> tuple[torch.Tensor, torch.T
 def mint(knowledge: torch.Tensor, following: torch.Tensor, budget: Any, seed: int = 0, **settings: Any) -> Any:
     method = Mint(dim=knowledge.shape[1], **settings)
     arrays = {"knowledge": knowledge, "following": following, "response": knowledge + following}
-    held = {spec.stored: arrays[loss] for loss, spec in method.spaces.items()}
+    held: dict[FeatureSpec, torch.Tensor] = {spec.stored: arrays[loss] for loss, spec in method.spaces.items()}
     return select(method, InMemoryFeatures(held), budget, seed=seed)
 
 
@@ -59,7 +59,7 @@ def test_the_search_runs_the_grid_on_a_pilot_and_applies_the_rule_to_the_followi
     chosen = plateau([trial["B_IF"] for trial in trials], alpha_grid())
     assert facts["alpha"] == alpha_grid()[chosen.place] and facts["alpha_mode"] == "plateau"
     search = {"method": "plateau", "pilot": 60, "pilot_picks": 6, "size": 20, "sigma": chosen.sigma}
-    assert facts["search"] == {**search, "flat": chosen.found}
+    assert facts["search"] == {**search, "found": chosen.found}
 
 
 def test_the_picks_are_those_of_the_alpha_chosen_given_by_hand() -> None:
@@ -108,7 +108,8 @@ def test_coefficients_of_two_spaces_are_an_alpha() -> None:
 
 def test_a_response_coefficient_asks_for_the_response_gradients_and_uses_them() -> None:
     method = Mint(dim=6, coefficients=(1, 0, 0))
-    assert [spec.loss for spec in method.requires] == ["response", "knowledge", "following"]
+    assert list(method.spaces) == ["response", "knowledge", "following"]
+    assert method.requires == tuple(method.spaces.values())
     knowledge, following = pool()
     coreset = mint(knowledge, following, 20, coefficients=(1, 0, 0))
     response = knowledge + following

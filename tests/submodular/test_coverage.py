@@ -22,19 +22,8 @@ from coresift.submodular.information import (
     target_information,
 )
 from coresift.submodular.kernels import kernel_of
+from worked import EXISTING, TARGETS, UTILITIES
 
-# Written down with a row per answered example and a column per shown one; selection has them turned.
-UTILITIES = torch.tensor(
-    [
-        [0.30, -0.05, 0.10, 0.02, 0.00],
-        [-0.10, 0.25, 0.12, 0.05, -0.02],
-        [0.05, 0.08, 0.20, -0.03, 0.01],
-        [-0.02, 0.04, -0.06, 0.40, 0.06],
-        [0.00, -0.20, 0.03, 0.07, 0.15],
-    ]
-).T
-TARGETS = torch.tensor([[0.10, 0.02], [0.0, 0.30], [0.15, 0.05], [0.05, 0.0], [0.02, 0.08]])
-EXISTING = torch.tensor([[0.25, 0.10], [0.02, 0.05], [0.20, 0.01], [0.0, 0.10], [0.05, 0.0]])
 WAYS: list[coverage.Way] = ["lazy", "columns"]
 
 

@@ -1,5 +1,7 @@
 """Two rounds over parts come close to one round over everything, and say how close."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,7 @@ import torch
 from coresift.errors import SelectionError
 from coresift.submodular.distances import pairwise
 from coresift.submodular.greedy import cover, nearest
-from coresift.submodular.partition import greedi, merge, pick_in_part, random_parts, share_of
+from coresift.submodular.partition import greedi, loss, merge, pick_in_part, random_parts, share_of
 from coresift.submodular.tiled import Tiled
 
 N, SIZE = 2300, 60
@@ -39,7 +41,7 @@ def test_the_error_on_the_whole_pool_is_near_that_of_central_greedy(rows: torch.
     central = error(rows, cover(pairwise(rows), SIZE).order)
     found = greedi(lambda part: pairwise(rows[part]), Tiled.of(rows), SIZE, parts=parts)
     assert found.error == pytest.approx(error(rows, found.order), rel=1e-6)
-    assert central <= found.error < 1.1 * central
+    assert 0.0 <= loss(found.error, central) < 0.1
     assert set(found.order.tolist()) <= set(found.candidates.tolist()) and len(set(found.order.tolist())) == SIZE
 
 
@@ -50,6 +52,15 @@ def test_more_candidates_from_every_part_lose_less(rows: torch.Tensor) -> None:
         for times in (1.0, 2.0, 6.0)
     ]
     assert errors[0] > errors[1] > errors[2]
+
+
+@pytest.mark.parametrize(
+    ("error", "central", "lost"), [(102.0, 100.0, 0.02), (99.0, 100.0, -0.01), (0.0, 0.0, 0.0), (1.0, 0.0, math.inf)]
+)
+def test_a_loss_is_the_part_by_which_the_error_is_above_that_of_central_greedy(
+    error: float, central: float, lost: float
+) -> None:
+    assert loss(error, central) == pytest.approx(lost)
 
 
 def test_parts_are_picked_in_alone_and_in_any_order(rows: torch.Tensor) -> None:

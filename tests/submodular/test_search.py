@@ -1,5 +1,8 @@
 """One-dimensional searches evaluate where they should and forget nothing."""
 
+import math
+from collections.abc import Callable
+
 import pytest
 
 from coresift.submodular.search import Searched, evaluations, flat_part, golden_section, ternary
@@ -26,18 +29,46 @@ def test_the_best_point_may_be_an_early_one() -> None:
     assert found.best == pytest.approx(0.381966, abs=1e-6)
 
 
+SEARCHES: dict[str, Callable[..., Searched]] = {"golden": golden_section, "ternary": ternary}
+
+
+def wavy(alpha: float) -> float:
+    return math.sin(40.0 * alpha) + alpha
+
+
+@pytest.mark.parametrize("f", [valley, wavy, lambda alpha: 1.0, lambda alpha: -alpha])
+@pytest.mark.parametrize(("precision", "most"), [(0.005, 15), (0.02, 3), (0.9, 1)])
 @pytest.mark.parametrize("ahead", [1, 2, 3, 4])
-def test_looking_ahead_prepares_every_place_before_it_is_asked_for_and_changes_nothing(ahead: int) -> None:
+@pytest.mark.parametrize("method", SEARCHES)
+def test_looking_ahead_prepares_every_place_before_it_is_asked_for_and_changes_nothing(
+    method: str, ahead: int, precision: float, most: int, f: Callable[[float], float]
+) -> None:
     batches: list[list[float]] = []
 
     def prepared(alpha: float) -> float:
-        assert any(alpha in batch for batch in batches)
-        return valley(alpha)
+        assert alpha in batches[-1], "what an earlier batch held is let go"
+        return f(alpha)
 
-    found = golden_section(prepared, precision=0.005, max_iterations=15, prepare=batches.append, ahead=ahead)
-    assert found == golden_section(valley, precision=0.005, max_iterations=15)
-    assert len(batches) == {1: 13, 2: 7, 3: 4, 4: 3}[ahead]
-    assert max(map(len, batches)) <= 2**ahead
+    limits = {"precision": precision, "max_iterations": most}
+    found = SEARCHES[method](prepared, **limits, prepare=batches.append, ahead=ahead)
+    assert found == SEARCHES[method](f, **limits)
+    assert all(len(set(batch)) == len(batch) for batch in batches)
+
+
+@pytest.mark.parametrize("ahead", [1, 2, 3, 4])
+@pytest.mark.parametrize(("method", "rounds"), [("golden", 1 + 12), ("ternary", 14 + 1)])
+def test_a_batch_holds_as_many_rounds_as_are_looked_ahead(method: str, rounds: int, ahead: int) -> None:
+    """Golden section begins with a round of two places, ternary search ends with a round of one."""
+    told: list[list[float]] = []
+    SEARCHES[method](valley, precision=0.005, max_iterations=15, prepare=told.append, ahead=ahead)
+    most = {"golden": 2**ahead, "ternary": 2 * (2**ahead - 1)}[method]
+    assert len(told) <= math.ceil(rounds / ahead) and max(map(len, told)) <= most
+
+
+def test_ternary_prepares_nothing_beyond_the_iterations_allowed() -> None:
+    told: list[list[float]] = []
+    ternary(valley, precision=0.005, max_iterations=1, prepare=told.append, ahead=3)
+    assert all(min(abs(place - 1 / 3), abs(place - 2 / 3)) < 1e-12 for place in sum(told, []))
 
 
 @pytest.mark.parametrize(
@@ -66,10 +97,10 @@ def test_ternary_takes_two_points_a_step_and_the_middle() -> None:
     assert abs(places[-1] - 0.612) < 0.005 and abs(found.best - 0.612) < 0.005
 
 
-@pytest.mark.parametrize(("method", "search"), [("golden", golden_section), ("ternary", ternary)])
+@pytest.mark.parametrize("method", SEARCHES)
 @pytest.mark.parametrize(("precision", "most"), [(0.005, 15), (0.01, 10), (0.5, 4), (0.3, 1), (1e-4, 100)])
-def test_the_number_of_evaluations_is_known_beforehand(method: str, search, precision: float, most: int) -> None:
-    found = search(valley, precision=precision, max_iterations=most)
+def test_the_number_of_evaluations_is_known_beforehand(method: str, precision: float, most: int) -> None:
+    found = SEARCHES[method](valley, precision=precision, max_iterations=most)
     assert len(found.trials) == evaluations(method, precision=precision, max_iterations=most)
 
 

@@ -1,10 +1,12 @@
 """Samples: few gains looked at, nearly as good as greedy, the same for the same seed."""
 
+import math
+
 import pytest
 import torch
 
 from coresift.errors import SelectionError
-from coresift.submodular.distances import Blend, Metric, pairwise
+from coresift.submodular.distances import Blend, Distances, Metric, pairwise
 from coresift.submodular.greedy import cover, gains, nearest
 from coresift.submodular.stochastic import cover_stochastic, sample_size
 from coresift.submodular.tiled import Tiled
@@ -42,11 +44,49 @@ def test_the_error_is_near_that_of_greedy_and_below_random(blend: Blend) -> None
     assert greedy <= min(found) and max(found) < 1.05 * greedy < random
 
 
-def test_values_keep_the_guarantee_on_average(blend: Blend) -> None:
-    largest = float(blend.rows(slice(0, N)).amax())
-    best_possible = N * largest - 0.5 * error(blend, cover(blend, 20).order)
-    values = [N * largest - error(blend, cover_stochastic(blend, 20, epsilon=0.1, seed=s).order) for s in range(5)]
-    assert sum(values) / 5 >= (1 - 1 / torch.e - 0.1) * best_possible
+def stars(count: int, leaves: int) -> Distances:
+    """Stars: a centre at distance 1 from each of its leaves; all else lies 2 apart. Centres come first."""
+    n = count * (leaves + 1)
+    apart = torch.full((n, n), 2.0, dtype=torch.float64).fill_diagonal_(0.0)
+    for leaf in range(count, n):
+        apart[leaf, leaf % count] = apart[leaf % count, leaf] = 1.0
+    return Distances(apart, 1.0)
+
+
+def every_value(metric: Distances, size: int) -> torch.Tensor:
+    """F of every subset of so many points, by brute force, counted from the largest distance, where it says most."""
+    whole = metric.whole
+    subsets = torch.combinations(torch.arange(metric.n), size)
+    reach = whole[subsets[:, 0]]
+    for others in subsets.T[1:]:
+        reach = torch.minimum(reach, whole[others])
+    return (whole.max() - reach).sum(dim=1)
+
+
+@pytest.mark.parametrize("epsilon", [0.1, 0.25])
+def test_the_mean_value_keeps_the_guarantee_where_random_picks_do_not(
+    epsilon: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    metric = stars(4, 10)
+    values = every_value(metric, 4)
+    bar = (1.0 - 1.0 / math.e - epsilon) * float(values.max())
+
+    def mean() -> float:
+        found = [cover_stochastic(metric, 4, epsilon=epsilon, seed=seed).order for seed in range(40)]
+        return sum(2.0 * metric.n - error(metric, order) for order in found) / len(found)
+
+    assert sample_size(metric.n, 4, epsilon) < metric.n
+    assert mean() >= bar
+    # The controls: a random subset, in the mean over all of them, and the same code with samples of one candidate.
+    assert values.mean() < bar
+    monkeypatch.setattr("coresift.submodular.stochastic.sample_size", lambda n, size, epsilon: 1)
+    assert mean() < bar
+
+
+def test_samples_are_as_large_as_the_guarantee_needs() -> None:
+    # BRIEF at the scale of Tulu 3: 20 ln 10 = 46.05 candidates, so 47 rows of distances for a pick, 2.35 n in all.
+    assert sample_size(939_000, 46_950, 0.1) == 47
+    assert sample_size(100, 50, 0.5) == 2 and sample_size(100, 1, 0.1) == 100
 
 
 def test_the_same_seed_gives_the_same_picks_with_and_without_matrices(blend: Blend) -> None:

@@ -9,10 +9,10 @@ import torch
 
 from coresift.errors import SelectionError
 from coresift.savepoints import InFolder, Nowhere
-from coresift.submodular import certificate, passes
+from coresift.submodular import passes
 from coresift.submodular.certificate import certify
 from coresift.submodular.distances import Blend, pairwise
-from coresift.submodular.greedy import assign, cover, cover_all, gains, nearest
+from coresift.submodular.greedy import Cover, assign, cover, cover_all, gains, nearest
 from coresift.submodular.tiled import Tiled
 from coresift.submodular.tiled_cover import lists_of
 from coresift.submodular.tiles import grid
@@ -49,7 +49,7 @@ def dense(rows: Rows, alpha: float, bits: int = 24) -> Blend:
 def test_blocks_hold_the_distances_that_a_matrix_holds(rows: Rows) -> None:
     space, stored = Tiled.of(rows[0]), pairwise(rows[0])
     assert space.step == stored.step
-    for first, second in grid(N):
+    for first, second in grid(N, torch.device("cpu")):
         assert torch.equal(space.tiles.block(first, second), stored.whole[first, second])
     whole, some = space.rows(torch.tensor([5, 100, 2299])), stored.rows(torch.tensor([5, 100, 2299]))
     assert float((whole - some).abs().max()) <= 8.0
@@ -110,16 +110,49 @@ def test_owners_and_certificate_are_those_on_matrices(rows: Rows) -> None:
     assert proof.gap == pytest.approx(plain.gap, abs=0.03)  # lists made for picking reach less far
 
 
-def test_lists_too_long_for_the_ascent_are_shortened_and_the_bound_still_holds(
-    rows: Rows, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    metric = tiled(rows, 0.5)
+def test_lists_too_long_for_the_ascent_are_shortened_and_the_bound_still_holds(rows: Rows) -> None:
+    metric, few = tiled(rows, 0.5), 0.005 * N * N
     covered = cover(metric, SIZE)
+    assert covered.lists is not None and len(covered.lists.whole) > few
     long = certify(metric, covered.order, lists=covered.lists)
-    monkeypatch.setattr(certificate, "PAIRS", 0.005 * N * N)
-    short = certify(metric, covered.order, lists=covered.lists)
-    assert covered.lists is not None and len(covered.lists.whole) > 0.005 * N * N
-    assert short.error == long.error and 0.9 * long.lower_bound < short.lower_bound <= short.error
+    short = certify(metric, covered.order, lists=covered.lists, pairs=few)
+    assert short.error == long.error and 0.9 * long.lower_bound < short.lower_bound < long.lower_bound
+
+
+@pytest.mark.parametrize("alphas", [[0.4], [0.0, 0.3, 1.0]])
+def test_torch_operations_find_what_compiled_loops_find(
+    rows: Rows, alphas: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def covers() -> list[Cover]:
+        spaces = Tiled.of(rows[0]), Tiled.of(rows[1])
+        return cover_all([Blend(*spaces, alpha) for alpha in alphas], SIZE, pairs=0.05 * N * N)
+
+    looped = covers()
+    monkeypatch.setattr(passes, "_compiled", lambda tile: False)  # as on a GPU
+    for one, other in zip(looped, covers(), strict=True):
+        assert torch.equal(one.order, other.order) and torch.allclose(one.gains, other.gains, rtol=1e-5)
+        assert one.lists is not None and other.lists is not None
+        assert torch.equal(one.lists.starts, other.lists.starts) and torch.equal(one.lists.points, other.lists.points)
+        assert torch.equal(one.lists.whole, other.lists.whole)
+
+
+@pytest.mark.parametrize("room", [(0.05, 1.0), (1.0, 0.05)])
+def test_a_killed_pass_goes_on_right_where_lists_have_another_room_than_before(
+    rows: Rows, room: tuple[float, float], tmp_path: Path
+) -> None:
+    wanted = cover(tiled(rows, 0.4), SIZE)
+    lives = 1
+    while lives < 60:  # killed at every save in turn, then finished with more or less memory
+        folder = tmp_path / str(lives)
+        try:
+            cover_all([tiled(rows, 0.4)], SIZE, savepoints=Dying(folder, lives), pairs=room[0] * N * N)
+            break
+        except Killed:
+            lives += 3
+        found = cover_all([tiled(rows, 0.4)], SIZE, savepoints=Dying(folder, -1), pairs=room[1] * N * N)[0]
+        assert torch.equal(found.order, wanted.order)
+        assert torch.allclose(found.gains[1:], wanted.gains[1:], rtol=1e-5)
+    assert lives > 10
 
 
 class Killed(Exception):

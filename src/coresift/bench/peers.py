@@ -60,6 +60,8 @@ PEERS: dict[str, tuple[str, str, Callable[[Tensor, int], list[int]]]] = {
     "apricot lazy": ("apricot", "apricot-select", apricot),
 }
 """Name in a table -> module, package that holds it, and its greedy on a matrix of distances."""
+ONLY = {"submodlib-py": " (there are builds for Python 3.11 and 3.12 on macOS and on Linux x86-64 only)"}
+"""Package -> where the extra leaves it out, as pip could not install it."""
 
 
 def installed() -> Iterator[tuple[str, Callable[[Tensor, int], list[int]]]]:
@@ -70,7 +72,7 @@ def installed() -> Iterator[tuple[str, Callable[[Tensor, int], list[int]]]]:
 def missing() -> tuple[str, ...]:
     """A line for each peer that cannot."""
     return tuple(
-        f"{package} is not installed, so it was not measured: pip install {package}"
+        f"{package} is not installed, so it was not measured: pip install 'coresift[bench]'{ONLY.get(package, '')}"
         for module, package, _ in PEERS.values()
         if find_spec(module) is None
     )

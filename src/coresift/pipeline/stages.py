@@ -63,6 +63,7 @@ def select(run: Run, *, say: Say = print) -> Coreset:
         seed=derive(run.recipe.seed, "selection"),
         memory=run.recipe.memory,
         savepoints=InFolder(run.folder / "selection", _selection_identity(run, method, features)),
+        say=say,
         provenance={"fingerprints": run.inputs.all_fingerprints, "seed": run.recipe.seed},
     )
     facts = _feature_facts(run, features)
@@ -76,8 +77,8 @@ def select(run: Run, *, say: Say = print) -> Coreset:
     run.record("selection", seconds=seconds, flops=float(products) if products > 0 else None)
     name, n = run.recipe.selector.name, len(run.inputs.rows)
     say(f"selection: {len(placed[-1])} of {n} examples by {name}, {seconds:.1f} s")
-    if "distances" in placed[-1].diagnostics:
-        say(f"distances: {placed[-1].diagnostics['distances']['reason']}")
+    for line in _claims(placed[-1]):
+        say(line)
     for line in budgets.in_words(placed):
         say(line)
     if placed[-1].diagnostics.get("shortfall"):
@@ -85,11 +86,18 @@ def select(run: Run, *, say: Say = print) -> Coreset:
     return placed[-1]
 
 
+def _claims(coreset: Coreset) -> list[str]:
+    """What the coreset says about its search and its picks, as it stands in `coreset.json`."""
+    found = {key: coreset.diagnostics.get(key) or {} for key in ("search", "stochastic", "certificate")}
+    return [f"{key}: {facts['says']}" for key, facts in found.items() if facts.get("says")]
+
+
 def _selection_identity(run: Run, method: Selector, features: RunFeatures | None) -> dict[str, object]:
     """Everything that work on the way to a selection depends on."""
     settings = method.model_dump(mode="json") if isinstance(method, BaseModel) else {}
     known = features.identity if features is not None else {}
-    return {"features": known, "method": method.name, "settings": settings, "memory": run.recipe.memory}
+    facts = {"features": known, "method": method.name, "settings": settings, "memory": run.recipe.memory}
+    return {**facts, "seed": run.recipe.seed}
 
 
 def _feature_facts(run: Run, features: RunFeatures | None) -> dict[str, Any]:

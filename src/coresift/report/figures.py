@@ -12,8 +12,8 @@ from coresift.report.scatter import drawn_positions, spaces_of
 from coresift.report.sections import chosen_trial, response_lengths, source_mix, weight_facts
 from coresift.report.tables import ACCURACY, LOSS, spread_of, value_of
 from coresift.report.theme import DARK, LIGHT, Theme, legend, new_figure, plain, png, thousands
-from coresift.report.units import count, number
 from coresift.report.view import RunView
+from coresift.units import count, number
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

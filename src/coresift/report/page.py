@@ -12,8 +12,9 @@ from typing import Any
 
 from markupsafe import Markup
 
+from coresift import units
 from coresift.files import write_text, write_whole
-from coresift.report import rounds, sections, tables, units, words
+from coresift.report import rounds, sections, tables, words
 from coresift.report.figures import alt_texts, draw
 from coresift.report.scatter import MOST_UNCHOSEN, scatter_data, script_json, shorten, spaces_of
 from coresift.report.view import RunView
@@ -91,7 +92,6 @@ def _facts(view: RunView) -> dict[str, Any]:
     """Everything the template prints, already computed."""
     costs, totals = sections.cost_rows(view)
     data = scatter_data(view)
-    certificate = view.diagnostics.get("certificate") or {}
     return {
         "title": words.title(view),
         "lede": [words.chosen(view), words.trained(view)],
@@ -112,7 +112,9 @@ def _facts(view: RunView) -> dict[str, Any]:
         "lengths": sections.length_rows(view),
         "weight": sections.weight_facts(view),
         "heaviest": sections.heaviest(view),
-        "certificate": words.certificate(certificate.get("error"), certificate.get("lower_bound"), len(view.indices)),
+        "certificate": words.certificate(view),
+        "summed": words.summed(view),
+        "in_expectation": words.in_expectation(view),
         "scaled": sections.scaled_distances(view),
         "gradients": sections.gradient_rows(view),
         "costs": costs,

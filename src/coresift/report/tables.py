@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from coresift.report.units import MISSING, count, duration, is_number, prefixed
+from coresift.units import MISSING, count, duration, is_number, prefixed
 
 Score = Mapping[str, Any]
 ACCURACY = ("knowledge", "following", "all")

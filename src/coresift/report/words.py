@@ -5,9 +5,10 @@ from typing import Any
 
 import numpy as np
 
+from coresift.claims import certified, expected, unresolved
 from coresift.report.tables import spread_of, value_of
-from coresift.report.units import count, is_number, number, percent_up
 from coresift.report.view import RunView
+from coresift.units import count, is_number, number
 
 METHOD_NAMES = {
     "brief": "BRIEF",
@@ -59,7 +60,7 @@ def chosen(view: RunView) -> str:
         sentence = f"{start}{method_name(view.method)} chose {picks} of the pool's {whole} examples{limits}"
     short = view.diagnostics.get("shortfall")
     fewer = f" That is fewer than asked for: {short}." if short else ""
-    return sentence[0].upper() + sentence[1:] + _alpha(view) + "." + fewer
+    return sentence[0].upper() + sentence[1:] + _alpha(view) + "." + _flat(view) + fewer
 
 
 def budget_words(budget: str) -> str:
@@ -82,19 +83,14 @@ def _alpha(view: RunView) -> str:
     if view.diagnostics.get("alpha_mode") == "plateau":
         return f", with α\u00a0=\u00a0{number(alpha, digits=3)}, where the following error levels off"
     tried = f", the best of {len(view.trials)} values tried" if len(view.trials) > 1 else ""
-    return f", with α\u00a0=\u00a0{number(alpha, digits=3)}{tried}{_flat(view)}"
+    return f", with α\u00a0=\u00a0{number(alpha, digits=3)}{tried}"
 
 
 def _flat(view: RunView) -> str:
     """That alpha is less certain than it looks, where values farther apart than the precision do equally well."""
     search = view.diagnostics.get("search") or {}
-    low, high = search.get("flat") or (0.0, 0.0)
-    if high - low <= search.get("precision", 1.0):
-        return ""
-    return (
-        f" (any α from {number(low, digits=3)} to {number(high, digits=3)} is as good within "
-        f"{100 * search['tolerance']:g}\u00a0%: a precision of {search['precision']:g} is finer than the pool resolves)"
-    )
+    said = unresolved(search) if view.diagnostics.get("alpha_mode") == "searched" else ""
+    return f" {said}" if said else ""
 
 
 def trained(view: RunView) -> str:
@@ -126,34 +122,35 @@ def training_word(view: RunView) -> str:
     return "unweighted" if view.weighting == "none" else "weighted"
 
 
-def certificate(error: Any, lower_bound: Any, picks: int) -> list[str]:
-    """What the lower bound proves about the composite error of this subset.
+def certificate(view: RunView) -> list[str]:
+    """What is proved about the picks; empty where the method has no certificate."""
+    proof = view.diagnostics.get("certificate") or {}
+    return certified(proof.get("error"), proof.get("lower_bound"), len(view.indices))
 
-    With LB <= OPT <= error, no subset of the size can lie more than (error - LB) / error below the error found, and the
-    error found lies at most (error - LB) / LB above the best possible. Percentages are rounded up, so they stay true.
-    """
-    if not (is_number(error) and is_number(lower_bound)):
-        return []
-    if lower_bound > error * (1 + 1e-6) + 1e-12:
-        return [
-            f"The recorded lower bound, {number(lower_bound)}, is above the error it bounds, {number(error)}:"
-            " one of the two is wrong, and nothing follows from them."
-        ]
-    if error <= 0:
-        return ["The composite error is zero: no subset of any size can do better."]
-    if lower_bound <= 0:
-        return [
-            "The lower bound is zero, so nothing is proved about how close this subset is to the best one of its size."
-        ]
-    below, above = max(0.0, (error - lower_bound) / error), max(0.0, (error - lower_bound) / lower_bound)
-    if below == 0:
-        return [f"No subset of {count(picks)} examples has a lower composite error: this one is proved optimal."]
-    return [
-        f"No subset of {count(picks)} examples can have a composite error more than {percent_up(below)} lower"
-        " than this one's.",
-        f"The error is {number(error)}; no subset of this size can get below about {number(lower_bound)}."
-        f" Said the other way round, the error found is at most {percent_up(above)} above the best possible.",
-    ]
+
+def summed(view: RunView) -> str:
+    """Which distances the certificate sums, and what the statement depends on."""
+    facts = view.diagnostics
+    if facts.get("coefficients") is not None:
+        factors = zip(facts["coefficients"], ("response", "knowledge", "following"), strict=True)
+        distance = " + ".join(f"{factor:g} × {space} distance" for factor, space in factors if factor > 0)
+        holds = "this pool, these gradients and these coefficients"
+    elif is_number(facts.get("alpha")):
+        distance = "(1 − α) × knowledge distance + α × following distance, at the α used"
+        holds = "this pool, these gradients and this α"
+    else:
+        distance = f"between {(view.provenance.get('settings') or {}).get('loss', 'response')} gradients"
+        holds = "this pool and these gradients"
+    return (
+        f"The distance is that from each pool example to the nearest pick, {distance}, summed over the pool. The "
+        f"statement holds for {holds}; it says nothing about accuracy after training."
+    )
+
+
+def in_expectation(view: RunView) -> str:
+    """What stochastic greedy promises; empty where picks were made exactly."""
+    drawn = view.diagnostics.get("stochastic")
+    return expected(drawn, len(view.indices)) if drawn else ""
 
 
 def outcome(scores: Sequence[Mapping[str, Any]], size: int) -> str:

@@ -20,10 +20,10 @@ from coresift.submodular.balls import Balls
 from coresift.submodular.certificate import certify
 from coresift.submodular.distances import Blend, Metric
 from coresift.submodular.greedy import Assignment, assign, cover_all
-from coresift.submodular.plan import Plan, spaces_of
+from coresift.submodular.plan import Plan
 from coresift.submodular.quality import assigned_sum, gradient_error, nearest_sum
 from coresift.submodular.search import evaluations, flat_part, golden_section, ternary
-from coresift.submodular.stochastic import cover_stochastic
+from coresift.submodular.stochastic import cover_stochastic, sample_size
 from coresift.submodular.tiled_cover import lists_of
 from coresift.submodular.underway import Cover
 
@@ -69,13 +69,16 @@ class Brief(GradientSettings):
     def select(self, problem: Problem, size: int) -> Selection:
         """Pick `size` examples; prefixes are the same method at the same alpha."""
         rows = {"knowledge": problem[self.knowledge], "following": problem[self.following]}
-        held, plan = spaces_of(rows, problem.memory)
+        held, plan = problem.spaces(rows)
         spaces = _Spaces(held["knowledge"], held["following"], plan, problem, self.stochastic)
         trials = self._trials(spaces, size)
         best = min(trials, key=lambda trial: trial.total)
         blend, order = spaces.at(best.alpha), best.cover.order
         gains = best.cover.gains.tolist()
         shared = {**self._searched(size, trials), "alpha": best.alpha, "trials": [trial.facts for trial in trials]}
+        if self.stochastic is not None:
+            sample = sample_size(problem.n, size, self.stochastic)
+            shared["stochastic"] = {"epsilon": self.stochastic, "sample": sample, "size": size}
         errors = _Errors(problem[self.knowledge.stored], problem[self.following.stored])
 
         def answer(part: int, prefixes: dict[int, Selection]) -> Selection:
@@ -123,7 +126,7 @@ class Brief(GradientSettings):
             elif self.search == "golden":
                 golden_section(evaluate, **limits, prepare=prepare, ahead=spaces.ahead)
             else:
-                ternary(evaluate, **limits, prepare=prepare)
+                ternary(evaluate, **limits, prepare=prepare, ahead=spaces.ahead)
         return trials
 
     def _searched(self, size: int, trials: list["_Trial"]) -> dict[str, Any]:

@@ -17,7 +17,6 @@ from coresift.submodular.balls import Balls
 from coresift.submodular.certificate import certify
 from coresift.submodular.distances import Metric
 from coresift.submodular.greedy import Assignment, assign, cover_all
-from coresift.submodular.plan import spaces_of
 from coresift.submodular.quality import assigned_sum, gradient_error, nearest_sum
 from coresift.submodular.rows import blocks
 from coresift.submodular.tiled_cover import lists_of
@@ -39,7 +38,7 @@ class Craig(OneGradient):
         """Pick `size` examples, or fewer when `epsilon` is met earlier; prefixes are answers."""
         rows = problem[self.gradient]
         stored = rows if self.gradient == self.gradient.stored else problem[self.gradient.stored]
-        held, plan = spaces_of({self.loss: rows}, problem.memory)
+        held, plan = problem.spaces({self.loss: rows})
         space = held[self.loss]
         covered = cover_all([space], size, savepoints=problem.savepoints, pairs=plan.pairs)[0]
         lists = lists_of(space, covered, problem.savepoints)

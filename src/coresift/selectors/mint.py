@@ -7,7 +7,7 @@ over the response tokens only, and alpha may be 0 or 1 since the composite is mu
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -20,6 +20,7 @@ from coresift.errors import SettingsError
 from coresift.features.settings import GradientSettings
 from coresift.features.specs import FeatureSpec, GradientSpec, Loss
 from coresift.progress import Progress
+from coresift.savepoints import Clock, Savepoints, Within
 from coresift.seeds import generator
 from coresift.select import Problem, Selection
 from coresift.submodular.balls import Balls
@@ -27,7 +28,6 @@ from coresift.submodular.certificate import certify
 from coresift.submodular.distances import Blend, Metric
 from coresift.submodular.greedy import Assignment, assign, cover_all
 from coresift.submodular.mixture import Mixture
-from coresift.submodular.plan import spaces_of
 from coresift.submodular.plateau import alpha_grid, plateau
 from coresift.submodular.quality import assigned_sum, gradient_error, nearest_sum
 from coresift.submodular.rows import check_rows
@@ -82,7 +82,7 @@ class Mint(GradientSettings):
     def select(self, problem: Problem, size: int) -> Selection:
         """Pick `size` examples; prefixes are the same method with the same balance."""
         balance = self._balance(problem, size)
-        spaces, plan = spaces_of({loss: problem[spec] for loss, spec in self.spaces.items()}, problem.memory)
+        spaces, plan = problem.spaces({loss: problem[spec] for loss, spec in self.spaces.items()})
         metric = self._metric(spaces, balance.get("alpha"))
         covered = cover_all([metric], size, savepoints=problem.savepoints, pairs=plan.pairs)[0]
         held = {"distances": {"way": plan.way, "bits": plan.bits, "reason": plan.reason}}
@@ -125,18 +125,28 @@ class Mint(GradientSettings):
         return {
             "alpha": alphas[chosen.place],
             "alpha_mode": "plateau",
-            "search": {**search, "sigma": chosen.sigma, "flat": chosen.found},
+            "search": {**search, "sigma": chosen.sigma, "found": chosen.found},
             "trials": tried,
         }
 
 
 @dataclass(frozen=True, slots=True)
 class _Pilot:
-    """Both spaces on a random part of the pool, and how many picks are made there."""
+    """Both spaces on a random part of the pool.
+
+    Attributes:
+        knowledge: Distances between the examples of the pilot in one space.
+        following: In the other.
+        picks: How many picks are made of them.
+        pairs: Pairs that lists may hold.
+        savepoints: Where its work is saved, apart from that on the whole pool.
+    """
 
     knowledge: Metric
     following: Metric
     picks: int
+    pairs: float
+    savepoints: Savepoints
 
     @classmethod
     def of(cls, problem: Problem, spaces: Mapping[Loss, GradientSpec], *, share: float, size: int) -> "_Pilot":
@@ -150,25 +160,34 @@ class _Pilot:
             return rows[chosen.to(rows.device)]
 
         parts = {"knowledge": part_of("knowledge"), "following": part_of("following")}
-        held, _ = spaces_of(parts, problem.memory, what="distances of the pilot")
-        return cls(held["knowledge"], held["following"], picks)
+        held, plan = problem.spaces(parts, what="distances of the pilot")
+        return cls(held["knowledge"], held["following"], picks, plan.pairs, Within(problem.savepoints, "pilot"))
 
     def trials(self) -> list[dict[str, float]]:
         """Every alpha of the grid with the two covering errors on the pilot."""
-        grid, tried = alpha_grid(), []
-        with Progress("alpha on the pilot", len(grid), unit="alphas") as progress:
-            for alpha, covered in zip(grid, self._covers(grid), strict=True):
-                order = covered.order
-                sums = {"B_KN": nearest_sum(self.knowledge, order), "B_IF": nearest_sum(self.following, order)}
-                tried.append({"alpha": alpha, **sums})
-                progress.advance()
-        return tried
+        grid, name = alpha_grid(), f"both errors of {self.picks} picks"
+        saved, clock = self.savepoints.load(name), Clock(self.savepoints)
+        errors: list[list[float]] = [] if saved is None else saved["errors"].tolist()
+        with Progress("alpha on the pilot", len(grid), unit="alphas", begun=len(errors)) as progress:
+            while len(errors) < len(grid):
+                covers = self._covers(grid[len(errors) : len(errors) + TOGETHER])
+                errors += [[nearest_sum(space, each.order) for space in self._spaces] for each in covers]
+                progress.reach(len(errors))
+                if clock.due():
+                    self.savepoints.save(name, {"errors": np.array(errors)})
+        return [
+            {"alpha": alpha, "B_KN": knowledge, "B_IF": following}
+            for alpha, (knowledge, following) in zip(grid, errors, strict=True)
+        ]
 
-    def _covers(self, grid: Sequence[float]) -> Iterator[Cover]:
-        """A few alphas at a time: without matrices they share the passes over the distances."""
-        for start in range(0, len(grid), TOGETHER):
-            blends = [Blend(self.knowledge, self.following, alpha) for alpha in grid[start : start + TOGETHER]]
-            yield from cover_all(blends, self.picks)
+    @property
+    def _spaces(self) -> tuple[Metric, Metric]:
+        return self.knowledge, self.following
+
+    def _covers(self, alphas: Sequence[float]) -> list[Cover]:
+        """Several alphas together: without matrices they share the passes over the distances."""
+        blends = [Blend(*self._spaces, alpha) for alpha in alphas]
+        return cover_all(blends, self.picks, savepoints=self.savepoints, pairs=self.pairs)
 
 
 def _pilot_sizes(n: int, share: float, size: int) -> tuple[int, int]:

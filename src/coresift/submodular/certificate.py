@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from coresift.progress import track
 from coresift.submodular.balls import Balls, pairs_within, radius_of
 from coresift.submodular.distances import Metric
 from coresift.submodular.greedy import nearest
@@ -61,6 +62,7 @@ def certify(
     order: Tensor,
     *,
     iterations: int = ITERATIONS,
+    pairs: float = PAIRS,
     lists: Balls | None = None,
     reach: Tensor | None = None,
 ) -> Certificate:
@@ -70,6 +72,7 @@ def certify(
         metric: Distances.
         order: The picks.
         iterations: Most steps of the ascent.
+        pairs: Number of pairs that every step may look at.
         lists: The pairs closer than the reach after the first few picks, if they are at hand already.
         reach: The distance of every point to its nearest pick, if at hand, in whole numbers.
     """
@@ -77,9 +80,9 @@ def certify(
         error = float((nearest(metric, order) if reach is None else reach).sum(dtype=torch.float64))
         if error == 0.0:
             return Certificate(0.0, 0.0)
-        balls = Balls.of(metric, _radius(metric, order)) if lists is None else lists
+        balls = Balls.of(metric, _radius(metric, order, pairs)) if lists is None else lists
     order = order.to(balls.radius.device)
-    balls = _shortened(balls, order)
+    balls = _shortened(balls, order, pairs)
     radius = balls.radius
     start, reach = _best_prefix(balls, radius, order)
     bound = max(0.0, start, _ascend(balls, radius, reach, len(order), error, iterations))
@@ -91,24 +94,24 @@ def best_prefix(metric: Metric, order: Tensor) -> tuple[float, Tensor]:
 
     All prefixes up to LADDER picks are tried, and about LADDER more in equal ratios.
     """
-    radius = _radius(metric, order)
+    radius = _radius(metric, order, PAIRS)
     return _best_prefix(Balls.of(metric, radius), radius, order)
 
 
-def _radius(metric: Metric, order: Tensor) -> Tensor:
+def _radius(metric: Metric, order: Tensor, pairs: float) -> Tensor:
     """The reach after as few picks as leave no more pairs than every step may look at; these picks get the mean."""
     first = 1
     while True:
         radius = nearest(metric, order[:first])
-        if 2 * first > len(order) or pairs_within([metric], [radius]) <= PAIRS:
+        if 2 * first > len(order) or pairs_within([metric], [radius]) <= pairs:
             return radius_of(radius, order[:first])
         first *= 2
 
 
-def _shortened(balls: Balls, order: Tensor) -> Balls:
+def _shortened(balls: Balls, order: Tensor, pairs: float) -> Balls:
     """The pairs closer than the reach after so many picks that no more are left than every step may look at."""
     reach, picked = balls.radius, 0
-    while len(balls.whole) > PAIRS and 2 * picked < len(order):
+    while len(balls.whole) > pairs and 2 * picked < len(order):
         for pick in order[picked : 2 * picked + 1].tolist():
             reach = balls.lower(reach, pick)
         picked = 2 * picked + 1
@@ -123,7 +126,8 @@ def _best_prefix(balls: Balls, radius: Tensor, order: Tensor) -> tuple[float, Te
     steps = {round(min(LADDER, size) * ratio**step) for step in range(LADDER + 1)}
     tried = {*range(1, min(LADDER, size) + 1), *steps}
     best, place, reach = -math.inf, radius, radius
-    for count, pick in enumerate(order.tolist(), start=1):
+    picks = track(order.tolist(), "certificate: where to begin", total=size, unit="picks")
+    for count, pick in enumerate(picks, start=1):
         reach = balls.lower(reach, pick)
         if count in tried:
             value = _bound(reach, balls.gains(reach), size)[0]
@@ -142,7 +146,7 @@ def _ascend(balls: Balls, radius: Tensor, u: Tensor, size: int, error: float, it
     """Deflected subgradient ascent with Polyak steps; returns the best bound seen."""
     best, place, length, waited = -math.inf, u, 1.0, 0
     direction: Tensor | None = None
-    for _ in range(iterations):
+    for _ in track(range(iterations), "certificate: ascent", total=iterations, unit="steps at most"):
         value, leaders = _bound(u, balls.gains(u), size)
         waited = 0 if value > best else waited + 1
         if value > best:

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from coresift.progress import Progress, track
 from coresift.submodular.rows import BLOCK, blocks
 
 
@@ -40,7 +41,7 @@ def k_means(rows: Tensor, clusters: int, *, source: np.random.Generator, rounds:
     centres = _starts(rows, clusters, source)
     label = torch.full((len(rows),), -1, dtype=torch.int64, device=rows.device)
     done = 0
-    while done < rounds:
+    for _ in track(range(rounds), "k-means", total=rounds, unit="rounds at most"):
         done += 1
         now = _no_empty(rows, _closest(rows, centres), centres)
         if bool((now == label).all()):
@@ -67,16 +68,18 @@ def _starts(rows: Tensor, clusters: int, source: np.random.Generator) -> Tensor:
     squares = torch.cat([block.double().square().sum(dim=1) for _, block in blocks(rows)])
     picks = [int(source.integers(len(rows)))]
     nearest = _squared_from(rows, picks[0])
-    while len(picks) < clusters and float(nearest.max()) > 0.0:
-        chances = nearest.cpu().numpy()
-        sums = chances.cumsum()
-        drawn = np.searchsorted(sums, source.random(draws) * sums[-1], side="right")
-        places = np.minimum(drawn, np.flatnonzero(chances)[-1]).tolist()
-        # Products are good enough to compare the draws; the distances kept are from differences.
-        apart = squares[:, None] + squares[places] - 2.0 * (rows @ rows[places].T).double()
-        left = torch.minimum(nearest[:, None], apart).sum(dim=0)
-        picks.append(places[int(left.argmin())])
-        nearest = torch.minimum(nearest, _squared_from(rows, picks[-1]))
+    with Progress("k-means starts", clusters, unit="clusters") as progress:
+        while len(picks) < clusters and float(nearest.max()) > 0.0:
+            chances = nearest.cpu().numpy()
+            sums = chances.cumsum()
+            drawn = np.searchsorted(sums, source.random(draws) * sums[-1], side="right")
+            places = np.minimum(drawn, np.flatnonzero(chances)[-1]).tolist()
+            # Products are good enough to compare the draws; the distances kept are from differences.
+            apart = squares[:, None] + squares[places] - 2.0 * (rows @ rows[places].T).double()
+            left = torch.minimum(nearest[:, None], apart).sum(dim=0)
+            picks.append(places[int(left.argmin())])
+            nearest = torch.minimum(nearest, _squared_from(rows, picks[-1]))
+            progress.reach(len(picks))
     return rows[picks].double()
 
 

@@ -217,7 +217,7 @@ def _direct(rows: Tensor) -> Distances:
 
 def _tiled(tiles: Tiles, dtype: torch.dtype, *, label: str) -> Distances:
     out = torch.empty(tiles.n, tiles.n, dtype=dtype, device=tiles.rows.squares.device)
-    blocks = grid(tiles.n)
+    blocks = grid(tiles.n, out.device)
     with Progress(label, len(blocks), unit="tiles") as progress:
         for first, second in blocks:
             tile = tiles.block(first, second).to(dtype)

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from coresift.progress import Progress
 from coresift.submodular.rows import blocks
 
 STEPS = 20
@@ -94,13 +95,15 @@ class _Pursuit:
         return 0.0 if self.length == 0.0 else float(self.left.norm()) / self.length
 
     def run(self, size: int, tolerance: float) -> str:
-        for _ in range(STEPS * size):
-            if self.residual <= tolerance:
-                return f"the residual is within the tolerance {tolerance:g} after {len(self.support)} picks"
-            if not self._join():
-                return f"no further example lowers the objective after {len(self.support)} picks"
-            if len(self.support) == size:
-                return ""
+        with Progress("matching pursuit", size, unit="picks") as progress:
+            for _ in range(STEPS * size):
+                if self.residual <= tolerance:
+                    return f"the residual is within the tolerance {tolerance:g} after {len(self.support)} picks"
+                if not self._join():
+                    return f"no further example lowers the objective after {len(self.support)} picks"
+                if len(self.support) == size:
+                    return ""
+                progress.reach(len(self.support))
         return f"examples kept leaving the support: {len(self.support)} picks after {STEPS * size} steps"
 
     def _join(self) -> bool:

@@ -29,7 +29,7 @@ def take_sums(space: Tiled, savepoints: Savepoints, *, name: str) -> tuple[Tenso
             largest = _add_sums(space.tiles.block(first, second), state["sums"], first, second)
             state["largest"][0] = max(state["largest"][0], largest)
 
-        _over_blocks(space.n, look, state, savepoints, name=f"{name}: distances")
+        _over_blocks(grid(space.n, space.device), look, state, savepoints, name=f"{name}: distances")
         space.facts.append((torch.from_numpy(state["sums"]), float(state["largest"][0])))
     return space.facts[0]
 
@@ -44,7 +44,7 @@ def take_gains(pairs: Sequence[Pair], reaches: Sequence[Tensor], savepoints: Sav
         for number, (blend, reach) in enumerate(zip(pairs, reaches, strict=True)):
             _add_gains(blocks, blend[2], reach, state["gains"][number], first, second)
 
-    _over_blocks(n, look, state, savepoints, name=f"{name}: first gains")
+    _over_blocks(grid(n, pairs[0][0].device), look, state, savepoints, name=f"{name}: first gains")
     return list(torch.from_numpy(state["gains"]))
 
 
@@ -56,13 +56,12 @@ def take_lists(pairs: Sequence[Pair], radii: Sequence[Tensor], savepoints: Savep
     clock = Clock(savepoints)
     n, one_space = pairs[0][0].n, all(share == 1.0 for _, _, share in pairs)
     limits = np.stack([radius.cpu().numpy().astype(np.float32) for radius in radii])
-    shares = np.array([share for _, _, share in pairs], dtype=np.float32)
-    rests = np.array([1.0 - share for _, _, share in pairs], dtype=np.float32)
-    blocks = grid(n)
+    shares = [share for _, _, share in pairs]
+    blocks = grid(n, pairs[0][0].device)
     with Progress(label, len(blocks), unit="tiles", begun=begin) as progress:
         for done, (first, second) in enumerate(blocks[begin:], start=begin + 1):
             near, far = _blocks(pairs, first, second)
-            unsaved += _near(near.cpu(), far.cpu(), (shares, rests), limits, first, second)
+            unsaved += _near(near, far, shares, limits, first, second)
             progress.advance()
             if clock.due():
                 _save_segment(savepoints, label, segment, unsaved, done)
@@ -95,21 +94,20 @@ def _restore(savepoints: Savepoints, label: str) -> tuple[list[Triple], int, int
 
 
 def _over_blocks(
-    n: int,
+    blocks: Sequence[tuple[slice, slice]],
     look: Callable[[slice, slice], None],
     state: dict[str, np.ndarray],
     savepoints: Savepoints,
     *,
     name: str,
 ) -> None:
-    """Look at the blocks of the upper half in order; what `state` holds is saved now and then, with how far it got."""
+    """Look at the blocks in order; what `state` holds is saved now and then, with how far it got."""
     saved, begin = savepoints.load(name), 0
     if saved is not None:
         begin = int(saved["done"])
         for key, array in state.items():
             array[...] = saved[key]
     clock = Clock(savepoints)
-    blocks = grid(n)
     with Progress(name, len(blocks), unit="tiles", begun=begin) as progress:
         for done, (first, second) in enumerate(blocks[begin:], start=begin + 1):
             look(first, second)
@@ -130,7 +128,7 @@ def _blocks(pairs: Sequence[Pair], first: slice, second: slice) -> tuple[Tensor,
 
 def _add_sums(tile: Tensor, sums: np.ndarray, first: slice, second: slice) -> float:
     """Row sums of a block and, off the diagonal, its column sums; returns its largest."""
-    if tile.device.type != "cpu":
+    if not _compiled(tile):
         sums[first] += tile.sum(dim=1, dtype=torch.float64).cpu().numpy()
         if first != second:
             sums[second] += tile.sum(dim=0, dtype=torch.float64).cpu().numpy()
@@ -154,7 +152,7 @@ def _add_gains(
     """Of the candidates of the rows over the points of the columns, and the reverse off the diagonal."""
     near, far = blocks
     mirrored = first != second
-    if near.device.type != "cpu":
+    if not _compiled(near):
         whole = _mixed(near, far, share)
         gains[first] += (reach[second] - whole).clamp_(min=0.0).sum(dim=1, dtype=torch.float64).long().cpu().numpy()
         if mirrored:
@@ -178,14 +176,17 @@ def _add_gains(
 
 
 def _near(
-    near: Tensor, far: Tensor, shares: tuple[np.ndarray, np.ndarray], limits: np.ndarray, first: slice, second: slice
+    near: Tensor, far: Tensor, shares: Sequence[float], limits: np.ndarray, first: slice, second: slice
 ) -> list[Triple]:
-    """(candidate, point, distances) of the near pairs of a block and of its mirror."""
-    from coresift.submodular.compiled import tiles as compiled
-
+    """(candidate, point, distances) of the near pairs of a block and of its mirror, on the CPU."""
     above, beside = np.ascontiguousarray(limits[:, second]), np.ascontiguousarray(limits[:, first])
     if first == second:
         beside = np.full_like(beside, -1.0)  # the mirror of a block on the diagonal is the block
+    if not _compiled(near):
+        return _near_on_device(near, far, shares, above, beside, first.start, second.start)
+    from coresift.submodular.compiled import tiles as compiled
+
+    ours, theirs = np.array(shares, dtype=np.float32), np.array([1.0 - share for share in shares], dtype=np.float32)
 
     def work(begin: int, end: int) -> Triple:
         rows = near.numpy()[begin:end], far.numpy()[begin:end]
@@ -195,13 +196,36 @@ def _near(
             out = [np.empty(room, kind) for kind in (np.int32, np.int32, np.float32, np.float32)]
             place = first.start + begin, second.start
             arrays = out[0], out[1], out[2], out[3]
-            count = int(compiled.tile_pairs(*rows, *shares, above, part, *arrays, *place))
+            count = int(compiled.tile_pairs(*rows, ours, theirs, above, part, *arrays, *place))
             if count <= room:
                 kept = [torch.from_numpy(each[:count].copy()) for each in out]
                 return kept[0], kept[1], kept[2], kept[3]
             room = count
 
     return in_parts(work, len(near))
+
+
+def _near_on_device(
+    near: Tensor, far: Tensor, shares: Sequence[float], above: np.ndarray, beside: np.ndarray, row: int, column: int
+) -> list[Triple]:
+    """The same by torch operations: only the pairs found leave the device."""
+    below, under = torch.zeros_like(near, dtype=torch.bool), torch.zeros_like(near, dtype=torch.bool)
+    for share, right, left in zip(shares, above, beside, strict=True):
+        whole = _mixed(near, far, share)
+        below |= whole < torch.from_numpy(right).to(near.device)
+        under |= whole < torch.from_numpy(left).to(near.device)[:, None]
+    found = []
+    for mask, mirrored in ((below, False), (under, True)):
+        a, b = mask.nonzero(as_tuple=True)
+        place = (b + column, a + row) if mirrored else (a + row, b + column)
+        triple = *(each.int() for each in place), near[a, b], far[a, b]
+        found.append((triple[0].cpu(), triple[1].cpu(), triple[2].cpu(), triple[3].cpu()))
+    return found
+
+
+def _compiled(tile: Tensor) -> bool:
+    """Whether compiled loops read it; else torch does the same on its device."""
+    return tile.device.type == "cpu"
 
 
 def _mixed(near: Tensor, far: Tensor, share: float) -> Tensor:

@@ -1,9 +1,11 @@
 """How the distances of a pool are held: chosen by the memory there is, and said with the reason."""
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import torch
 from torch import Tensor
 
 from coresift.errors import SelectionError
@@ -44,42 +46,53 @@ class Plan:
     reason: str
 
 
-def plan(n: int, dims: Sequence[int], memory: int) -> Plan:
+def plan(n: int, dims: Sequence[int], memory: int, device: str = "cpu") -> Plan:
     """Choose the quickest way that fits: matrices of 24 bits, of 16 bits, or none.
 
     Args:
         n: Number of examples.
         dims: Numbers per row of every space.
         memory: Bytes that may be used beyond the features.
+        device: `cpu` or `cuda`, where the rows are: blocks are larger on a GPU.
 
     Raises:
-        SelectionError: If not even blocks fit; the least memory that does is named.
+        SelectionError: If no way fits; the least memory that one does is named, and given back it suffices.
     """
     ways = _dense(n, dims)
     for number, (bits, need) in enumerate(ways):
         if need <= memory:
-            more = f"; {ways[0][0]} bits would need {in_words(ways[0][1])}" if number > 0 else ""
-            reason = f"{_count(len(dims))} of {bits} bits need {in_words(need)}{more}"
+            more = f"; {ways[0][0]} bits would need {_needed(ways[0][1])}" if number > 0 else ""
+            reason = f"{_count(len(dims))} of {bits} bits need {_needed(need)}{more}"
             return Plan("dense", bits, need, MOST, reason)
-    fixed = _tiled(n, dims)
-    pairs = min(MOST, LISTED * n * n, (memory - fixed) / PAIR)
-    if pairs < LEAST * n:
+    fixed, most = _tiled(n, dims, device), min(MOST, LISTED * n * n)
+    least = fixed + math.ceil(PAIR * min(most, LEAST * n))
+    if memory < least:
+        least = min(least, *(need for _, need in ways))
         raise SelectionError(
-            f"selecting from {n} examples without a matrix of distances needs {in_words(fixed + PAIR * LEAST * n)} "
-            f"beyond the features, and the memory given is {in_words(memory)}. Give at least as much (--memory), "
-            "or lower the dimension of the features."
+            f"selecting from {n} examples needs {_needed(least)} beyond the features, and the memory given is "
+            f"{in_words(memory, math.floor)}. Give at least as much (--memory), or lower the dimension of the features."
         )
-    reason = f"no matrix: {_count(len(dims))} of {ways[-1][0]} bits would need {in_words(ways[-1][1])}"
+    pairs = min(most, (memory - fixed) / PAIR)
+    reason = f"no matrix: {_count(len(dims))} of {ways[-1][0]} bits would need {_needed(ways[-1][1])}"
     return Plan("tiled", 24, int(fixed + PAIR * pairs), pairs, reason)
 
 
-def spaces_of(rows: Mapping[str, Tensor], memory: int, *, what: str = "distances") -> tuple[dict[str, Metric], Plan]:
-    """The distances of every space, held as planned.
+def spaces_of(
+    rows: Mapping[str, Tensor],
+    memory: int,
+    *,
+    device: torch.device | None = None,
+    what: str = "distances",
+    say: Callable[[str], None] = lambda line: None,
+) -> tuple[dict[str, Metric], Plan]:
+    """The distances of every space, held as planned; how and why is said before any is computed.
 
     Args:
-        rows: n x d arrays by the name of their space.
+        rows: n x d arrays by the name of their space, all on one device.
         memory: Bytes that may be used beyond the features.
+        device: Where distances are computed, if not where the rows are.
         what: What the work is called while it runs.
+        say: Told the plan's reason.
 
     Raises:
         SelectionError: If rows are not finite, spaces differ in length, or the memory does not suffice.
@@ -87,13 +100,17 @@ def spaces_of(rows: Mapping[str, Tensor], memory: int, *, what: str = "distances
     sizes = {name: len(each) for name, each in rows.items()}
     if len(set(sizes.values())) > 1:
         raise SelectionError(f"spaces of different length: {sizes}. All spaces describe the same pool: same rows.")
-    way = plan(max(1, next(iter(sizes.values()))), [each.shape[-1] for each in rows.values()], memory)
+    first = next(iter(rows.values()))
+    there = device or first.device
+    way = plan(max(1, len(first)), [each.shape[-1] for each in rows.values()], memory, there.type)
+    say(f"{what}: {way.reason}")
     made: dict[str, Metric] = {}
     for name, each in rows.items():
         if way.way == "tiled":
-            made[name] = Tiled.of(each, name=name)
+            made[name] = Tiled.of(each, name=name, device=there)
         else:
-            made[name] = pairwise(each, name=name, label=f"{name} {what}", bits=16 if way.bits == 16 else 24)
+            bits = 16 if way.bits == 16 else 24
+            made[name] = pairwise(each.to(there), name=name, label=f"{name} {what}", bits=bits)
     return made, way
 
 
@@ -106,10 +123,16 @@ def _dense(n: int, dims: Sequence[int]) -> list[tuple[int, int]]:
     return [(bits, len(dims) * n * n * size + 4 * n * max(dims) + lists) for bits, size in held.items()]
 
 
-def _tiled(n: int, dims: Sequence[int]) -> int:
+def _tiled(n: int, dims: Sequence[int], device: str) -> int:
     """Bytes of rows made ready, blocks, whole rows of a few candidates, and numbers per example."""
-    return sum(4 * n * dim for dim in dims) + 6 * 4 * EDGE * EDGE + 3 * 4 * max(n, ROWS["cpu"]) + 200 * n
+    edge, together = (sizes.get(device, sizes["cuda"]) for sizes in (EDGE, ROWS))
+    return sum(4 * n * dim for dim in dims) + 6 * 4 * edge**2 + 3 * 4 * max(n, together) + 200 * n
 
 
 def _count(spaces: int) -> str:
     return "one n x n matrix" if spaces == 1 else f"{spaces} n x n matrices"
+
+
+def _needed(amount: int) -> str:
+    """In words that, given back, are at least as much."""
+    return in_words(amount, math.ceil)

@@ -11,6 +11,19 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+FLOAT32 = 4e-6
+NOISE = {"highest": FLOAT32, "high": 2.0**-10 + FLOAT32, "medium": 2.0**-7 + FLOAT32}
+"""By torch's precision of float32 products: below this part of |x|^2 + |y|^2, |x|^2 + |y|^2 - 2 x.y may be all noise.
+
+`high` may round what is multiplied to the 11 bits of TF32, `medium` to the 8 bits of bfloat16. Each product is then
+wrong by at most 2^-10 or 2^-7 of |x| |y|, and the squared distance by as much of |x|^2 + |y|^2.
+"""
+
+
+def noise() -> float:
+    """What of NOISE holds now."""
+    return NOISE[torch.get_float32_matmul_precision()]
+
 
 def products(x: Tensor, y: Tensor) -> Tensor:
     """x @ y.T for two stacks of rows (a x d, b x d) of one float type: a x b."""

@@ -12,7 +12,9 @@ from coresift.errors import SelectionError
 from coresift.submodular.threads import in_parts
 
 BLOCK = 1 << 16
-"""Elements handled at a time."""
+"""Elements handled at a time on a CPU: about what its cache holds."""
+LARGE_BLOCK = 1 << 26
+"""The same on other devices."""
 PARTS = 64
 """Runs of rows summed apart, however many threads there are."""
 SHOWN = 5
@@ -51,23 +53,25 @@ def check_rows(rows: Tensor, *, name: str) -> None:
         )
 
 
-def prepare(rows: Tensor, *, dtype: torch.dtype) -> Rows:
+def prepare(rows: Tensor, *, dtype: torch.dtype, device: torch.device | None = None) -> Rows:
     """Subtract the mean row (in float64), so that products cancel less; distances stay what they are.
 
     Args:
         rows: n x d, finite.
         dtype: Precision of the values returned.
+        device: Where they are to be, if not where the rows are: these stay there, and are moved a block at a time.
     """
-    if rows.device.type == "cpu" and rows.dtype == dtype == torch.float32:
+    there = device or rows.device
+    if rows.device.type == there.type == "cpu" and rows.dtype == dtype == torch.float32:
         return _compiled(rows.contiguous())
-    mean = torch.zeros(rows.shape[1], dtype=torch.float64, device=rows.device)
-    for _, block in blocks(rows):
+    mean = torch.zeros(rows.shape[1], dtype=torch.float64, device=there)
+    for _, block in blocks(rows, there):
         mean += (block.double() / len(rows)).sum(dim=0)
-    scale = power_of_two(max(float((block.double() - mean).abs().amax()) for _, block in blocks(rows)))
-    values = torch.empty(rows.shape, dtype=dtype, device=rows.device)
-    keys = torch.empty(len(rows), dtype=torch.int64, device=rows.device)
-    squares = torch.empty(len(rows), dtype=torch.float64, device=rows.device)
-    for start, block in blocks(rows):
+    scale = power_of_two(max(float((block.double() - mean).abs().amax()) for _, block in blocks(rows, there)))
+    values = torch.empty(rows.shape, dtype=dtype, device=there)
+    keys = torch.empty(len(rows), dtype=torch.int64, device=there)
+    squares = torch.empty(len(rows), dtype=torch.float64, device=there)
+    for start, block in blocks(rows, there):
         part = slice(start, start + len(block))
         values[part] = ((block.double() - mean) / scale).to(dtype)
         keys[part], squares[part] = _keys(block), values[part].double().square().sum(dim=1)
@@ -118,11 +122,12 @@ def power_of_two(value: float) -> float:
     return math.ldexp(1.0, exponent - 1 if mantissa == 0.5 else exponent)
 
 
-def blocks(rows: Tensor) -> Iterator[tuple[int, Tensor]]:
-    """Consecutive rows with the position of the first."""
-    step = max(1, BLOCK // rows.shape[1])
+def blocks(rows: Tensor, device: torch.device | None = None) -> Iterator[tuple[int, Tensor]]:
+    """Consecutive rows, on another device if one is given, with the position of the first."""
+    there = device or rows.device
+    step = max(1, (BLOCK if there.type == "cpu" else LARGE_BLOCK) // rows.shape[1])
     for start in range(0, len(rows), step):
-        yield start, rows[start : start + step]
+        yield start, rows[start : start + step].to(there)
 
 
 def _keys(rows: Tensor) -> Tensor:

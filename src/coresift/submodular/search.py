@@ -12,6 +12,10 @@ GOLDEN = (3.0 - math.sqrt(5.0)) / 2.0
 """0.381966: where the inner points divide the interval."""
 
 
+Prepare = Callable[[list[float]], None]
+"""Is told of places that are cheaper together than one by one, before they are asked for."""
+
+
 @dataclass(frozen=True, slots=True)
 class Searched:
     """Every (place, value) in the order evaluated."""
@@ -24,6 +28,27 @@ class Searched:
         return min(self.trials, key=lambda trial: trial[1])[0]
 
 
+class _Asked:
+    """What a search has asked for, and the places that `prepare` was told of last."""
+
+    def __init__(self, f: Callable[[float], float], prepare: Prepare | None) -> None:
+        self._f, self._prepare = f, prepare
+        self._trials: list[tuple[float, float]] = []
+        self._told: list[float] = []
+
+    def at(self, place: float, coming: Callable[[], list[float]]) -> tuple[float, float]:
+        """Evaluate a place; `coming` lists those that may be asked for with it or soon after it."""
+        if self._prepare is not None and place not in self._told:
+            self._told = list(dict.fromkeys([place, *coming()]))
+            self._prepare(self._told)
+        self._trials.append((place, self._f(place)))
+        return self._trials[-1]
+
+    @property
+    def searched(self) -> Searched:
+        return Searched(tuple(self._trials))
+
+
 def golden_section(
     f: Callable[[float], float],
     *,
@@ -31,25 +56,19 @@ def golden_section(
     max_iterations: int,
     low: float = 0.0,
     high: float = 1.0,
-    prepare: Callable[[list[float]], None] | None = None,
+    prepare: Prepare | None = None,
     ahead: int = 3,
 ) -> Searched:
     """Two inner points, then one new point per iteration, until the interval is at most `precision` wide.
 
     The left part is kept when its value is strictly lower, the right part otherwise. Where several places are cheaper
-    together than one by one, `prepare` is told, before a place is asked for that it has not heard of, that place and
-    all that could be asked for in the next `ahead` - 1 iterations; the search itself is the same.
+    together than one by one, `prepare` is told, before a place is asked for that was not among those it was told of
+    last, that place and all that could be asked for in the next `ahead` - 1 iterations; the search itself is the same.
     """
-    trials: list[tuple[float, float]] = []
-    known: set[float] = set()
+    asked = _Asked(f, prepare)
 
     def at(place: float, *others: float, interval: tuple[float, float, float, float]) -> tuple[float, float]:
-        if prepare is not None and place not in known:
-            future = [place, *others, *_ahead(*interval, levels=ahead - 1, precision=precision)]
-            known.update(future)
-            prepare(list(dict.fromkeys(future)))
-        trials.append((place, f(place)))
-        return trials[-1]
+        return asked.at(place, lambda: [*others, *_ahead(*interval, levels=ahead - 1, precision=precision)])
 
     near, far = low + GOLDEN * (high - low), high - GOLDEN * (high - low)
     left = at(near, far, interval=(low, near, far, high))
@@ -65,7 +84,7 @@ def golden_section(
             low, left = left[0], right
             place = high - GOLDEN * (high - low)
             right = at(place, interval=(low, left[0], place, high))
-    return Searched(tuple(trials))
+    return asked.searched
 
 
 def _ahead(low: float, left: float, right: float, high: float, *, levels: int, precision: float) -> list[float]:
@@ -87,31 +106,44 @@ def ternary(
     max_iterations: int,
     low: float = 0.0,
     high: float = 1.0,
-    prepare: Callable[[list[float]], None] = lambda places: None,
+    prepare: Prepare | None = None,
+    ahead: int = 1,
 ) -> Searched:
     """Two points per iteration at a third and two thirds, until the interval is at most `precision` wide.
 
-    The middle of the last interval is evaluated too, so it can be the answer. `prepare` is told of places that will be
-    asked for together.
+    The middle of the last interval is evaluated too, so it can be the answer. `prepare` and `ahead` are as for
+    `golden_section`; the two places of an iteration are always told together.
     """
-    trials: list[tuple[float, float]] = []
+    asked = _Asked(f, prepare)
 
-    def at(place: float) -> float:
-        trials.append((place, f(place)))
-        return trials[-1][1]
+    def at(place: float, left: int, interval: tuple[float, float]) -> float:
+        return asked.at(place, lambda: _thirds(*interval, levels=ahead, left=left, precision=precision))[1]
 
-    for _ in range(max_iterations):
-        if high - low <= precision:
-            break
-        third = (high - low) / 3.0
-        prepare([low + third, high - third])
-        if at(low + third) < at(high - third):
+    left = max_iterations
+    while left > 0 and high - low > precision:
+        third, interval = (high - low) / 3.0, (low, high)
+        if at(low + third, left, interval) < at(high - third, left, interval):
             high -= third
         else:
             low += third
-    prepare([(low + high) / 2.0])
-    at((low + high) / 2.0)
-    return Searched(tuple(trials))
+        left -= 1
+    at((low + high) / 2.0, 0, (low, high))
+    return asked.searched
+
+
+def _thirds(low: float, high: float, *, levels: int, left: int, precision: float) -> list[float]:
+    """Every place that ternary search could ask for in the next iterations, `left` in all, by the same arithmetic."""
+    if levels <= 0:
+        return []
+    if left == 0 or high - low <= precision:
+        return [(low + high) / 2.0]
+    third = (high - low) / 3.0
+    near, far = low + third, high - third
+    return [
+        *(near, far),
+        *_thirds(low, far, levels=levels - 1, left=left - 1, precision=precision),
+        *_thirds(near, high, levels=levels - 1, left=left - 1, precision=precision),
+    ]
 
 
 def flat_part(trials: Sequence[tuple[float, float]], *, tolerance: float) -> tuple[float, float]:

@@ -1,7 +1,10 @@
 """Stochastic greedy: each pick is the best of a random sample (Mirzasoleiman et al., AAAI 2015, arXiv 1409.7938).
 
-With samples of (n / k) ln(1 / epsilon) candidates a subset of k has, in expectation, at least 1 - 1/e - epsilon of the
-best value of F(S) = sum_i (c - min_{j in S} d_ij); and n ln(1 / epsilon) gains are looked at in all, whatever k is.
+With samples of (n / k) ln(1 / epsilon) candidates, rounded up, a subset of k has, in expectation, at least
+1 - 1/e - epsilon of the best value of F(S) = sum_i (c - min_{j in S} d_ij). The picks do not depend on c, so this holds
+for every c from the largest distance up, where it says the most. In all n ln(1 / epsilon) gains are looked at, whatever
+k is.
+
 Exact greedy is usually as quick and better: this is for pools whose lists of near pairs do not fit.
 """
 
@@ -58,7 +61,7 @@ def cover_stochastic(metric: Metric, size: int, *, epsilon: float = 0.05, seed: 
 
 
 def sample_size(n: int, size: int, epsilon: float) -> int:
-    """Candidates looked at for one pick."""
+    """Candidates looked at for one pick: rounded up, as fewer would not keep the guarantee."""
     return min(n, math.ceil(n / size * math.log(1.0 / epsilon)))
 
 

@@ -25,10 +25,17 @@ class Tiled:
     """Sum of every row (float64, n) and the largest distance, once a pass has taken them."""
 
     @classmethod
-    def of(cls, rows: Tensor, *, name: str = "rows") -> "Tiled":
-        """Raises SelectionError like `pairwise`."""
+    def of(cls, rows: Tensor, *, name: str = "rows", device: torch.device | None = None) -> "Tiled":
+        """Args:
+            rows: n x d.
+            name: What the rows are called in messages.
+            device: Where distances are computed, if not where the rows are; it holds one copy of them in float32.
+
+        Raises:
+            SelectionError: As for `pairwise`.
+        """
         check_rows(rows, name=name)
-        return cls(Tiles.of(rows, bits=24))
+        return cls(Tiles.of(rows, bits=24, device=device))
 
     @property
     def n(self) -> int:
@@ -53,7 +60,7 @@ class Tiled:
     @property
     def height(self) -> int:
         """How many rows are best asked for together."""
-        return max(1, min(EDGE, ROWS.get(self.device.type, ROWS["cuda"]) // self.n))
+        return max(1, min(EDGE["cpu"], ROWS.get(self.device.type, ROWS["cuda"]) // self.n))
 
     def rows(self, which: Which) -> Tensor:
         """Distances from the points `which` to all."""

@@ -63,7 +63,8 @@ def _covers(
     if len(covers[0].order) == size:
         return [each.ended() for each in covers]
     radii = [radius_of(each.reach, each.picks) for each in covers]
-    near = take_lists(pairs, radii, savepoints, name=name)
+    # How many picks come first depends on the memory there is, which may be another when a killed run goes on.
+    near = take_lists(pairs, radii, savepoints, name=f"{name}, {len(covers[0].order)} first")
     return [
         each.on_lists(near.under(pair[2], radius), size)
         for each, pair, radius in zip(covers, pairs, radii, strict=True)

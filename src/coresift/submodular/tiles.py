@@ -12,16 +12,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from coresift.submodular.products import products
+from coresift.submodular.products import noise, products
 from coresift.submodular.rows import Rows, power_of_two, prepare
 from coresift.submodular.threads import in_parts
 
-EDGE = 1024
-"""Rows and columns of a block in passes over the whole matrix."""
+EDGE = {"cpu": 1024, "cuda": 8192}
+"""Rows and columns of a block in passes over the whole matrix: large enough that starting it costs nothing."""
+PAIRS = 1024
+"""Pairs computed together where they are computed one by one."""
 STRIP = 64
 """Rows of a block worked on together."""
-NOISE = 4e-6
-"""Squared distances below this part of the squared lengths are rounding noise of float32 products."""
 FEW_BITS = 16
 """Too few to give any away: only a step of more bits is rounded up to a power of two, which loses nothing."""
 
@@ -34,26 +34,31 @@ class Tiles:
     rows: The rows, ready for products (float32, or float64 for small pools).
     unit: What one whole number is worth in the scale of `rows`; 0 when all rows are equal.
     most: The largest whole number.
+    noise: Squared distances below this part of the squared lengths are computed again.
     """
 
     rows: Rows
     unit: float
     most: float
+    noise: float
 
     @classmethod
-    def of(cls, rows: Tensor, *, bits: int, dtype: torch.dtype = torch.float32) -> "Tiles":
+    def of(
+        cls, rows: Tensor, *, bits: int, dtype: torch.dtype = torch.float32, device: torch.device | None = None
+    ) -> "Tiles":
         """Args:
         rows: n x d, finite.
         bits: Length of the whole numbers: at most 16 for uint16, 24 for float32, 50 for float64.
         dtype: Precision of the products.
+        device: Where products are taken, if not where the rows are.
         """
-        ready = prepare(rows, dtype=dtype)
+        ready = prepare(rows, dtype=dtype, device=device)
         squares = ready.squares
         longest = float(squares.topk(min(2, len(squares))).values.sqrt().sum()) * (1.0 + 1e-6)
         if longest == 0.0 or bool((ready.keys == ready.keys[0]).all()):
-            return cls(ready, 0.0, 0.0)
+            return cls(ready, 0.0, 0.0, noise())
         most = 2.0**bits if bits > FEW_BITS else 2.0**bits - 1.0
-        return cls(ready, (power_of_two(longest) if bits > FEW_BITS else longest) / most, most)
+        return cls(ready, (power_of_two(longest) if bits > FEW_BITS else longest) / most, most, noise())
 
     @property
     def n(self) -> int:
@@ -96,7 +101,7 @@ class Tiles:
     def pairs(self, first: Tensor, second: Tensor) -> Tensor:
         """Whole distances of pairs of rows, from differences in float64: b, in the dtype of the rows."""
         found = []
-        for a, b in zip(first.split(EDGE), second.split(EDGE), strict=True):
+        for a, b in zip(first.split(PAIRS), second.split(PAIRS), strict=True):
             apart = (self.rows.values[a].double() - self.rows.values[b].double()).norm(dim=1)
             found.append((apart / (self.unit or 1.0)).round_().to(self.rows.values.dtype))
         return torch.cat(found) if found else self.rows.values.new_zeros(0)
@@ -107,7 +112,7 @@ class Tiles:
             from coresift.submodular.compiled import tiles as compiled
 
             products_, ours, theirs = tile.numpy(), left.numpy(), right.numpy()
-            constants = np.float32(NOISE), np.float32(1.0 / self.unit), np.float32(self.most)
+            constants = np.float32(self.noise), np.float32(1.0 / self.unit), np.float32(self.most)
 
             def work(begin: int, end: int) -> int:
                 return int(compiled.finish(products_[begin:end], ours[begin:end], theirs, *constants))
@@ -117,14 +122,14 @@ class Tiles:
         for part, norms in zip(tile.split(STRIP), left.split(STRIP), strict=True):
             lengths = norms[:, None] + right[None]
             square = part.mul_(-2.0).add_(lengths)
-            near += int((square < NOISE * lengths).sum())
+            near += int((square < self.noise * lengths).sum())
             square.clamp_(min=0.0).sqrt_().mul_(1.0 / self.unit).round_().clamp_(max=self.most)
         return near
 
     def _repair(self, tile: Tensor, first: Which, second: Which) -> None:
         """Put right what may be noise."""
         left, right = self.rows.squares[first].to(tile.dtype), self.rows.squares[second].to(tile.dtype)
-        limit = (NOISE * (left[:, None] + right[None])).sqrt_().div_(self.unit)
+        limit = (self.noise * (left[:, None] + right[None])).sqrt_().div_(self.unit)
         near = tile <= limit.add_(1.0)
         equal = near & (self.rows.keys[first, None] == self.rows.keys[None, second])
         unequal = near & ~equal
@@ -138,7 +143,8 @@ class Tiles:
         tile[equal] = 0.0
 
 
-def grid(n: int) -> list[tuple[slice, slice]]:
+def grid(n: int, device: torch.device) -> list[tuple[slice, slice]]:
     """The blocks of the upper half of an n x n matrix, row by row."""
-    parts = [slice(start, min(start + EDGE, n)) for start in range(0, n, EDGE)]
+    edge = EDGE.get(device.type, EDGE["cuda"])
+    parts = [slice(start, min(start + edge, n)) for start in range(0, n, edge)]
     return [(first, second) for number, first in enumerate(parts) for second in parts[number:]]
