@@ -1,5 +1,6 @@
 """Difficulty and first utilities come out of as few passes as the models allow; what means nothing has a reason."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from coresift.extract.difficulty import NOT_FINITE, UNHELPFUL, Difficulty, check
 from coresift.models.lora import LoraSettings, attach_lora
 from coresift.models.losses import pool_losses
 from coresift.models.render import Renderer, render_pool
+from kills import until_done
 
 ROWS = [row for row in render_pool(tiny.pool(8), Renderer(tiny.tokenizer("llama3"), max_tokens=512)).rows if row]
 TOKENS: dict[str, Any] = {"start_token": 1, "pad_token": 0}
@@ -43,6 +45,21 @@ def test_with_an_adapter_difficulty_is_its_own_and_the_utility_that_of_the_base(
     assert np.allclose(found.utilities, base.response, atol=1e-5) and np.allclose(found.values, warm.ifd, atol=1e-5)
     assert not np.allclose(warm.ifd, base.ifd, atol=1e-3)
     assert found.tokens == sum(2 * len(row.tokens) + row.n_targets + 1 for row in ROWS)
+
+
+def test_scores_killed_again_and_again_are_those_of_one_go_and_no_batch_is_scored_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, passes = moved(tiny.model()), []
+    forward = model.forward
+    shared = {"keep_unhelpful": True, "batch_tokens": 100, **TOKENS}
+    wanted = measure_difficulty(model, ROWS, **shared)
+    monkeypatch.setattr(model, "forward", lambda **given: passes.append(len(given["input_ids"])) or forward(**given))
+    found, kills = until_done(
+        lambda savepoints: measure_difficulty(model, ROWS, savepoints=savepoints, **shared), tmp_path, lives=2
+    )
+    assert kills >= 3 and sum(passes) == 3 * len(ROWS)
+    assert np.array_equal(found.values, wanted.values) and np.array_equal(found.utilities, wanted.utilities)
 
 
 def test_the_ratio_of_losses_is_there_by_name() -> None:

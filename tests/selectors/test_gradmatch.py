@@ -10,7 +10,7 @@ from coresift.errors import SelectionError
 from coresift.features.memory import InMemoryFeatures
 from coresift.select import select
 from coresift.selectors import GradMatch
-from coresift.selectors.gradmatch import _check_memory
+from coresift.submodular.matching import check_room
 
 TOY = torch.tensor([[4, 6], [8, 6], [8, 10], [7, 13], [5, 1], [10, 8]], dtype=torch.float64)
 
@@ -92,4 +92,4 @@ def test_more_picks_than_there_is_memory_for_are_refused_with_what_they_need() -
         select(method, held, 3000, memory="2MB")
     assert len(select(method, held, 5, memory="2MB")) == 5
     named = float(str(caught.value).split(" needs ")[1].split(" MB")[0])
-    _check_memory(3000, 10, round(named * 10**6))
+    check_room(3000, 10, round(named * 10**6), name="gradmatch")

@@ -1,21 +1,21 @@
 """A whole selection without matrices, killed again and again, ends where one that was left alone does."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 
 from coresift.coreset import Coreset
 from coresift.features.memory import InMemoryFeatures
-from coresift.savepoints import InFolder, Savepoints
+from coresift.savepoints import Savepoints
 from coresift.select import select
 from coresift.selectors import Brief, Mint, mint
 from coresift.submodular.distances import Blend
 from coresift.submodular.plan import plan
 from coresift.submodular.underway import Cover
+from kills import until_done
 
 N, DIM, SIZE = 1100, 16, 55
 Method = Brief | Mint
@@ -24,24 +24,6 @@ Method = Brief | Mint
 @pytest.fixture(autouse=True)
 def no_matrices(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("coresift.submodular.plan._dense", lambda n, dims: [(24, 10**12), (16, 10**12)])
-
-
-class Killed(Exception):
-    """What stops a selection in these tests."""
-
-
-class Dying(InFolder):
-    """Saves whenever it can and is killed at the given save."""
-
-    def __init__(self, folder: Path, lives: int) -> None:
-        super().__init__(folder, {"pool": 1}, every=0.0)
-        self.lives = lives
-
-    def save(self, name: str, arrays: Mapping[str, np.ndarray]) -> None:
-        super().save(name, arrays)
-        self.lives -= 1
-        if self.lives == 0:
-            raise Killed
 
 
 def features(method: Method) -> InMemoryFeatures:
@@ -61,12 +43,7 @@ def chosen(method: Method, savepoints: Savepoints | None = None) -> Coreset:
 
 def survived(method: Method, folder: Path, lives: int) -> tuple[Coreset, int]:
     """The selection that ends at last, and how often one was killed before."""
-    for kills in range(200):
-        try:
-            return chosen(method, Dying(folder, lives)), kills
-        except Killed:
-            continue
-    raise AssertionError("it never ended")
+    return until_done(lambda savepoints: chosen(method, savepoints), folder, lives=lives, most=200)
 
 
 @pytest.mark.parametrize(

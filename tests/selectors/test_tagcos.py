@@ -87,3 +87,11 @@ def test_clusters_whose_means_are_zero_cannot_be_matched() -> None:
 def test_settings_that_tagcos_cannot_honour_are_refused(bad: dict[str, Any]) -> None:
     with pytest.raises(ValidationError, match=next(iter(bad))):
         Tagcos(**bad)
+
+
+def test_a_cluster_too_large_to_be_matched_in_the_memory_given_is_refused() -> None:
+    method = Tagcos(dim=8, clusters=1)
+    held = InMemoryFeatures({method.gradient.stored: blobs()})
+    with pytest.raises(SelectionError, match=r"tagcos: matching with 90 picks of 8 numbers each needs \d+ KB beyond"):
+        select(method, held, 90, memory="50KB")
+    assert len(select(method, held, 10, memory="50KB")) == 10

@@ -10,7 +10,7 @@ from coresift.submodular.balls import Balls, pairs_within
 from coresift.submodular.certificate import certify
 from coresift.submodular.dense import Matrices
 from coresift.submodular.distances import SLACK, Blend, Distances, Metric, pairwise, rough
-from coresift.submodular.greedy import Cover, cover, gains, nearest
+from coresift.submodular.greedy import Cover, cover, cover_all, gains, nearest
 from coresift.submodular.queue import Queue
 
 LARGE = 2300  # above EXACT: float32
@@ -52,6 +52,15 @@ def test_lists_and_rough_bounds_change_neither_picks_nor_gains(
     fast, slow = (by_rows(metric, 230, monkeypatch, lists=lists) for lists in (True, False))
     assert fast.lists is not None and slow.lists is None
     assert torch.equal(fast.order, slow.order) and torch.equal(fast.gains, slow.gains)
+
+
+@pytest.mark.parametrize("share", [0.02, 0.005, 0.0])
+def test_lists_hold_no_more_pairs_than_they_are_given_room_for(spaces: Spaces, share: float) -> None:
+    metric, room = Blend(*spaces, 0.5), share * LARGE**2
+    wanted, found = cover(metric, 230), cover_all([metric], 230, pairs=room)[0]
+    assert torch.equal(found.order, wanted.order) and torch.equal(found.gains, wanted.gains)
+    assert (found.lists is None) == (share == 0.0)
+    assert found.lists is None or len(found.lists.whole) <= 1.5 * room  # foretold from a sample
 
 
 @pytest.mark.parametrize("alpha", [0.0, 0.31, 1.0])

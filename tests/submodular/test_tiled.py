@@ -1,14 +1,12 @@
 """Without an n x n matrix: the same distances, the same picks, and passes that go on where they were killed."""
 
-from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
 from coresift.errors import SelectionError
-from coresift.savepoints import InFolder, Nowhere
+from coresift.savepoints import Nowhere, Savepoints
 from coresift.submodular import passes
 from coresift.submodular.certificate import certify
 from coresift.submodular.distances import Blend, pairwise
@@ -16,6 +14,7 @@ from coresift.submodular.greedy import Cover, assign, cover, cover_all, gains, n
 from coresift.submodular.tiled import Tiled
 from coresift.submodular.tiled_cover import lists_of
 from coresift.submodular.tiles import grid
+from kills import Dying, Killed, until_done
 
 N, SIZE = 2300, 115
 Rows = tuple[torch.Tensor, torch.Tensor]
@@ -155,33 +154,11 @@ def test_a_killed_pass_goes_on_right_where_lists_have_another_room_than_before(
     assert lives > 10
 
 
-class Killed(Exception):
-    """What stops a pass in these tests."""
-
-
-class Dying(InFolder):
-    """Saves after every block and is killed at the given save."""
-
-    def __init__(self, folder: Path, lives: int) -> None:
-        super().__init__(folder, {"pool": 1}, every=0.0)
-        self.lives = lives
-
-    def save(self, name: str, arrays: Mapping[str, np.ndarray]) -> None:
-        super().save(name, arrays)
-        self.lives -= 1
-        if self.lives == 0:
-            raise Killed
-
-
 def test_passes_killed_again_and_again_end_at_the_same_picks(rows: Rows, tmp_path: Path) -> None:
-    wanted, kills = cover_all([tiled(rows, 0.4)], SIZE, pairs=0.1 * N * N)[0], 0
-    while True:
-        try:
-            found = cover_all([tiled(rows, 0.4)], SIZE, savepoints=Dying(tmp_path, lives=4), pairs=0.1 * N * N)[0]
-            break
-        except Killed:
-            kills += 1
-            assert kills < 40
+    def covered(savepoints: Savepoints) -> Cover:
+        return cover_all([tiled(rows, 0.4)], SIZE, savepoints=savepoints, pairs=0.1 * N * N)[0]
+
+    wanted, (found, kills) = covered(Nowhere()), until_done(covered, tmp_path, lives=4)
     assert kills >= 5
     assert torch.equal(found.order, wanted.order) and torch.equal(found.gains, wanted.gains)
     lists, again = wanted.lists, lists_of(tiled(rows, 0.4), found.slim(), Nowhere())

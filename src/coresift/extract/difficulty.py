@@ -21,6 +21,7 @@ from torch import nn
 
 from coresift.models.losses import pool_losses, response_losses
 from coresift.models.render import Rendered
+from coresift.savepoints import Savepoints
 
 Ratio = Literal["perplexity", "loss"]
 
@@ -85,6 +86,7 @@ def measure_difficulty(
     form: Ratio = "perplexity",
     keep_unhelpful: bool = False,
     batch_tokens: int = 8192,
+    savepoints: Savepoints | None = None,
 ) -> Difficulty:
     """Score every row.
 
@@ -97,8 +99,10 @@ def measure_difficulty(
         form: Which ratio.
         keep_unhelpful: As `checked`.
         batch_tokens: Upper bound on rows x padded length of one forward pass.
+        savepoints: Where losses are saved, so that a killed pass goes on; nowhere by default.
     """
     shared: dict[str, Any] = {"start_token": start_token, "pad_token": pad_token, "batch_tokens": batch_tokens}
+    shared["savepoints"] = savepoints
     found = pool_losses(model, rows, label="difficulty", **shared)
     whole, alone = sum(len(row.tokens) for row in rows), sum(row.n_targets + 1 for row in rows)
     response, utilities = found.response.numpy(), found.response.numpy()

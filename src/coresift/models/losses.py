@@ -12,6 +12,7 @@ over the same token ids and the same count, so that the identity holds for every
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
@@ -19,6 +20,9 @@ from torch.nn.functional import cross_entropy
 from coresift.models.batches import Batch, Kind, by_length, collate
 from coresift.models.render import Rendered
 from coresift.progress import Progress
+from coresift.savepoints import Clock, Nowhere, Savepoints
+
+BOTH: tuple[Kind, Kind] = ("response", "knowledge")
 
 
 def token_nll(model: nn.Module, batch: Batch) -> Tensor:
@@ -89,6 +93,7 @@ def pool_losses(
     pad_token: int,
     batch_tokens: int = 8192,
     label: str = "losses",
+    savepoints: Savepoints | None = None,
 ) -> PoolLosses:
     """Both losses of every row; the model is used as it is (put it in evaluation mode).
 
@@ -98,13 +103,13 @@ def pool_losses(
         start_token: `Renderer.start_token`.
         pad_token: `Renderer.pad_token`.
         batch_tokens: Upper bound on rows x padded length of one forward pass.
-        label: What the progress bar says.
+        label: What the progress bar says, and under what name losses are saved.
+        savepoints: Where losses are saved, so that a killed pass goes on; nowhere by default.
     """
-    shared = {"start_token": start_token, "pad_token": pad_token, "batch_tokens": batch_tokens}
-    with Progress(label, 2 * len(rows), unit="passes") as progress, torch.inference_mode():
-        response = _losses(model, rows, "response", progress, **shared)
-        knowledge = _losses(model, rows, "knowledge", progress, **shared)
-    return PoolLosses(response.clone(), knowledge.clone(), torch.tensor([row.n_targets for row in rows]))
+    tokens = {"start_token": start_token, "pad_token": pad_token}
+    passes = [_Pass(rows, kind, batch_tokens, label, savepoints or Nowhere()) for kind in BOTH]
+    response, knowledge = _measured(model, passes, label, **tokens)
+    return PoolLosses(response, knowledge, torch.tensor([row.n_targets for row in rows]))
 
 
 def response_losses(
@@ -115,29 +120,49 @@ def response_losses(
     pad_token: int,
     batch_tokens: int = 8192,
     label: str = "losses",
+    savepoints: Savepoints | None = None,
 ) -> Tensor:
     """[n] float64, the response losses alone: one pass instead of two. Arguments as `pool_losses`."""
-    shared = {"start_token": start_token, "pad_token": pad_token, "batch_tokens": batch_tokens}
-    with Progress(label, len(rows), unit="passes") as progress, torch.inference_mode():
-        return _losses(model, rows, "response", progress, **shared).clone()
+    only = _Pass(rows, "response", batch_tokens, label, savepoints or Nowhere())
+    return _measured(model, [only], label, start_token=start_token, pad_token=pad_token)[0]
 
 
-def _losses(
-    model: nn.Module,
-    rows: Sequence[Rendered],
-    kind: Kind,
-    progress: Progress,
-    *,
-    start_token: int,
-    pad_token: int,
-    batch_tokens: int,
-) -> Tensor:
-    device = next(model.parameters()).device
-    lengths = [len(row.tokens) if kind == "response" else row.n_targets + 1 for row in rows]
-    out = torch.zeros(len(rows), dtype=torch.float64)
-    for places in by_length(lengths, max_tokens=batch_tokens):
-        batch = collate([rows[place] for place in places], kind, start_token=start_token, pad_token=pad_token)
-        batch = batch.to(device)
-        out[places] = example_losses(token_nll(model, batch), batch.targets).double().cpu()
-        progress.advance(len(places))
-    return out
+class _Pass:
+    """One loss of every row, batch by batch, from where it was saved last."""
+
+    def __init__(
+        self, rows: Sequence[Rendered], kind: Kind, batch_tokens: int, label: str, savepoints: Savepoints
+    ) -> None:
+        self._rows, self._kind, self._savepoints = rows, kind, savepoints
+        self._name = f"{label}: {kind} losses"
+        lengths = [len(row.tokens) if kind == "response" else row.n_targets + 1 for row in rows]
+        self._batches = by_length(lengths, max_tokens=batch_tokens)
+        saved = savepoints.load(self._name)
+        self.losses = torch.zeros(len(rows), dtype=torch.float64)
+        self._begin = 0
+        if saved is not None:
+            self.losses, self._begin = torch.from_numpy(saved["losses"]), int(saved["batches"])
+
+    @property
+    def begun(self) -> int:
+        """Rows whose loss was saved."""
+        return sum(len(places) for places in self._batches[: self._begin])
+
+    def run(self, model: nn.Module, progress: Progress, *, start_token: int, pad_token: int) -> None:
+        """Measure what was not saved."""
+        device, clock = next(model.parameters()).device, Clock(self._savepoints)
+        for done, places in enumerate(self._batches[self._begin :], start=self._begin + 1):
+            rows = [self._rows[place] for place in places]
+            batch = collate(rows, self._kind, start_token=start_token, pad_token=pad_token).to(device)
+            self.losses[places] = example_losses(token_nll(model, batch), batch.targets).double().cpu()
+            progress.advance(len(places))
+            if clock.due():
+                self._savepoints.save(self._name, {"losses": self.losses.numpy(), "batches": np.array(done)})
+
+
+def _measured(model: nn.Module, passes: Sequence[_Pass], label: str, **tokens: int) -> list[Tensor]:
+    total, begun = sum(len(each.losses) for each in passes), sum(each.begun for each in passes)
+    with Progress(label, total, unit="passes", begun=begun) as progress, torch.inference_mode():
+        for each in passes:
+            each.run(model, progress, **tokens)
+    return [each.losses.clone() for each in passes]

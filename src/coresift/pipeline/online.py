@@ -4,6 +4,7 @@ The picks of a run are what was trained on, in the order of their first use; the
 used. What every round did is in final/trace.parquet.
 """
 
+import shutil
 import time
 from collections import Counter
 from pathlib import Path
@@ -27,6 +28,7 @@ from coresift.pipeline.online_settings import NEEDS
 from coresift.pipeline.runs import Run
 from coresift.pipeline.tuning import Say, account, asks_the_warm_up, warm_up
 from coresift.policy import OnlineProblem, Policy
+from coresift.savepoints import InFolder, Savepoints
 from coresift.seeds import derive, generator
 from coresift.submodular.clustering import k_means
 from coresift.training.costs import forward_flops
@@ -161,10 +163,12 @@ def scored(run: Run, *, say: Say = print) -> Difficulty | None:
     if path.exists() and note.exists() and note.read_text(encoding="utf-8") == _text(identity):
         return _read(path)
     began = time.perf_counter()
-    found, flops = _measure(run, "difficulty" in needed, say)
+    parts = InFolder(path.parent / "parts", {**identity, "batch_tokens": run.recipe.online.batch_tokens})
+    found, flops = _measure(run, "difficulty" in needed, parts, say)
     run.record("difficulty", seconds=time.perf_counter() - began, tokens=found.tokens, flops=flops)
     _write(path, found)
     files.write_text(note, _text(identity))
+    shutil.rmtree(parts.folder, ignore_errors=True)
     say(scores_in_words(found, "difficulty" in needed))
     return found
 
@@ -188,7 +192,7 @@ def _text(identity: dict[str, Any]) -> str:
     return fingerprints.of_json(identity) + "\n"
 
 
-def _measure(run: Run, difficulty: bool, say: Say) -> tuple[Difficulty, float]:
+def _measure(run: Run, difficulty: bool, savepoints: Savepoints, say: Say) -> tuple[Difficulty, float]:
     """The scores, and the floating-point operations they took."""
     inputs, settings = run.inputs, run.recipe.online
     model: Any = load_model(inputs.base, dtype=run.recipe.model.dtype, device=run.recipe.model.device)
@@ -196,6 +200,7 @@ def _measure(run: Run, difficulty: bool, say: Say) -> tuple[Difficulty, float]:
         "start_token": inputs.renderer.start_token,
         "pad_token": inputs.renderer.pad_token,
         "batch_tokens": settings.batch_tokens,
+        "savepoints": savepoints,
     }
     if not difficulty:
         utilities = response_losses(model, inputs.rows, label="first utilities", **shared).numpy()

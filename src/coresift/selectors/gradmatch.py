@@ -5,7 +5,6 @@ In short: the penalty on squared weights is relative to the mean squared length 
 changes nothing; a pursuit that ends early gives fewer picks and says so, and nothing is filled up at random.
 """
 
-import math
 from typing import ClassVar
 
 import torch
@@ -13,14 +12,10 @@ from pydantic import Field
 
 from coresift.errors import SelectionError
 from coresift.features.settings import OneGradient
-from coresift.memory import in_words
 from coresift.select import Problem, Selection
-from coresift.submodular.matching import match
+from coresift.submodular.matching import check_room, match
 from coresift.submodular.quality import gradient_error
 from coresift.submodular.rows import blocks, check_rows
-
-NUMBER = 8
-"""Bytes of a number in float64."""
 
 
 class GradMatch(OneGradient):
@@ -44,7 +39,7 @@ class GradMatch(OneGradient):
         """
         rows = problem[self.gradient]
         check_rows(rows, name=self.loss)
-        _check_memory(min(size, problem.n), rows.shape[1], problem.memory)
+        check_room(min(size, problem.n), rows.shape[1], problem.memory, name=self.name)
         target = torch.stack([block.double().sum(dim=0) for _, block in blocks(rows)]).sum(dim=0)
         found = match(rows, target, size, ridge=self.ridge, tolerance=self.tolerance)
         if len(found.picks) == 0:
@@ -66,19 +61,4 @@ class GradMatch(OneGradient):
             nested=False,
             diagnostics=facts,
             shortfall=found.reason,
-        )
-
-
-def _check_memory(size: int, dim: int, memory: int) -> None:
-    """Refuse more picks than the pursuit has room for, before it begins.
-
-    It holds the rows of its picks and the factor of their products in float64; solving copies the factor twice, and
-    when a pick leaves the rows are copied once.
-    """
-    need = NUMBER * (size + 1) * (3 * (size + 1) + 2 * dim)
-    if need > memory:
-        raise SelectionError(
-            f"gradmatch: matching with {size} picks of {dim} numbers each needs {in_words(need, math.ceil)} beyond "
-            f"the features, and the memory given is {in_words(memory, math.floor)}. Ask for fewer picks, lower dim, or "
-            "give at least as much (--memory)."
         )

@@ -18,7 +18,7 @@ from coresift.features.settings import OneGradient
 from coresift.seeds import generator
 from coresift.select import Problem, Selection
 from coresift.submodular.clustering import k_means, quotas
-from coresift.submodular.matching import match
+from coresift.submodular.matching import check_room, match
 from coresift.submodular.rows import check_rows
 
 
@@ -43,13 +43,14 @@ class Tagcos(OneGradient):
         """Pick at most `size` examples; another size is another answer.
 
         Raises:
-            SelectionError: If no cluster gives a pick, since all their means are zero.
+            SelectionError: If no cluster gives a pick, since all their means are zero, or the memory does not suffice.
         """
         rows = problem[self.gradient]
         check_rows(rows, name=self.loss)
         found = k_means(rows, min(self.clusters, size), source=generator(problem.seed, "tagcos clusters"))
         members = [(found.label == number).nonzero().flatten() for number in range(len(found.centres))]
         shares = quotas([len(each) for each in members], size)
+        check_room(max(shares), rows.shape[1], problem.memory, name=self.name)
         groups = []
         for each, centre, share in zip(members, found.centres, shares, strict=True):
             picks = each[self._match(rows[each], centre, share).to(each.device)].cpu()

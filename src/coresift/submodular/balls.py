@@ -76,13 +76,13 @@ class Balls:
         from coresift.submodular.compiled import lists as compiled
         from coresift.submodular.compiled.heap import heaped
 
-        bounds = self.gains(reach).long().cpu().numpy()
+        lists = Balls(self.starts.cpu(), self.points.cpu(), self.whole.cpu().float(), self.radius.cpu())
+        left = reach.cpu().float().clone()
+        bounds = lists.gains(left).long().numpy()
         bounds[picked] = -1
         order, found = np.array(picked + [0] * (size - len(picked))), np.zeros(size, dtype=np.int64)
         seen = np.full(len(bounds), len(picked), dtype=np.int32)
-        on_cpu = Balls(self.starts.cpu(), self.points.cpu(), self.whole.cpu().float(), self.radius.cpu())
-        left = reach.cpu().float().numpy().copy()
-        arrays = *on_cpu.arrays, left, bounds, seen, heaped(bounds), order, found
+        arrays = *lists.arrays, left.numpy(), bounds, seen, heaped(bounds), order, found
         with Progress("picks", size, unit="picks", begun=len(picked)) as progress:
             for begin in range(len(picked), size, STRETCH):
                 compiled.lists_lazily(*arrays, begin, min(begin + STRETCH, size))

@@ -83,7 +83,7 @@ def cover_all(
         size: Number of picks.
         update: As for `cover`.
         savepoints: Where the passes of tiled spaces are saved; nowhere by default.
-        pairs: Number of pairs that the lists of tiled spaces may hold.
+        pairs: Number of pairs that lists may hold.
 
     Raises:
         SelectionError: If `size` is not between 1 and n.
@@ -93,35 +93,35 @@ def cover_all(
         raise SelectionError(f"size {size}: a subset of {n} points has between 1 and {n} of them.")
     if all(parts_of(metric) is not None for metric in metrics):
         return cover_tiled(metrics, size, savepoints or Nowhere(), most=pairs)
-    covers = (_cover(metric, size, update) for metric in metrics)
+    covers = (_cover(metric, size, update, min(pairs, PAIRS, SPARSE * n * n)) for metric in metrics)
     return list(covers) if len(metrics) == 1 else [each.slim() for each in covers]
 
 
 @one_thread()
-def _cover(metric: Metric, size: int, update: Update) -> Cover:
+def _cover(metric: Metric, size: int, update: Update, pairs: float) -> Cover:
     """From stored distances: on whole rows, then on lists of the pairs that still matter, once these are few."""
     begun, matrices = UnderWay.begin(metric, *first_pick(metric)), Matrices.of(metric)
     if size == 1:
         return begun.ended()
     if update == "incremental" and matrices is not None:
         return begun.ended(*matrices.incrementally(begun.order, begun.reach, size))
-    ready = _goes_over(begun, size)
+    ready = _goes_over(begun, size, pairs)
     if not ready:
         begun.wait(*_bounds(metric, begun.reach, matrices))
-    with Progress("picks", size, unit="picks") as progress:
+    with Progress("picks", size, unit="picks", begun=1) as progress:
         while not ready and len(begun.order) < size:
             begun.next()
             progress.advance()
-            ready = _goes_over(begun, size)
+            ready = _goes_over(begun, size, pairs)
     if not ready:
         return begun.ended()
     return begun.on_lists(Balls.of(metric, radius_of(begun.reach, begun.picks)), size)
 
 
-def _goes_over(cover: UnderWay, size: int) -> bool:
+def _goes_over(cover: UnderWay, size: int, pairs: float) -> bool:
     """Whether to make lists now."""
-    number, n = len(cover.order), cover.metric.n
-    return n > ROUGH and number in LISTS and size - number >= FEW and few_pairs([cover], min(PAIRS, SPARSE * n * n))
+    number = len(cover.order)
+    return cover.metric.n > ROUGH and number in LISTS and size - number >= FEW and few_pairs([cover], pairs)
 
 
 @one_thread()

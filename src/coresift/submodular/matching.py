@@ -11,14 +11,19 @@ The Gram matrix of the support is held as a Cholesky factor to which rows are ap
 taken (a rank-one update of what follows them). Everything that concerns the support is float64 on the CPU.
 """
 
+import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from coresift.errors import SelectionError
+from coresift.memory import in_words
 from coresift.progress import Progress
 from coresift.submodular.rows import blocks
 
+NUMBER = 8
+"""Bytes of a number in float64."""
 STEPS = 20
 """Rows that may join per row asked for, before the pursuit gives up: a row that left may come back."""
 DEPENDENT = 1e-10
@@ -65,6 +70,30 @@ def match(
     reason = pursuit.run(size, tolerance)
     picks = torch.tensor(pursuit.support, dtype=torch.int64)
     return Matching(picks, pursuit.weights, pursuit.residual, reason)
+
+
+def check_room(size: int, dim: int, memory: int, *, name: str) -> None:
+    """Refuse more picks than a pursuit has room for, before it begins.
+
+    It holds the rows of its picks and the factor of their products in float64; solving copies the factor twice, and
+    when a pick leaves the rows are copied once.
+
+    Args:
+        size: Number of picks.
+        dim: Numbers per row.
+        memory: Bytes that may be used beyond the rows.
+        name: Who matches, for the message.
+
+    Raises:
+        SelectionError: With the least memory that suffices.
+    """
+    need = NUMBER * (size + 1) * (3 * (size + 1) + 2 * dim)
+    if need > memory:
+        raise SelectionError(
+            f"{name}: matching with {size} picks of {dim} numbers each needs {in_words(need, math.ceil)} beyond "
+            f"the features, and the memory given is {in_words(memory, math.floor)}. Ask for fewer picks, lower dim, or "
+            "give at least as much (--memory)."
+        )
 
 
 class _Pursuit:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 LISTED = 1024
 """Candidates in the short list."""
-WIDTH = 16, 256
+WIDTH = 32, 1024
 """Candidates looked at again together: at first, and at most."""
 
 
