@@ -24,6 +24,10 @@ class Savepoints(Protocol):
         """Keep arrays, in place of what was there."""
         ...
 
+    def drop(self, name: str) -> None:
+        """Let go of what was saved under a name, if anything was."""
+        ...
+
     @property
     def every(self) -> float:
         """Seconds of work worth saving."""
@@ -40,6 +44,9 @@ class Nowhere:
         return None
 
     def save(self, name: str, arrays: Arrays) -> None:
+        """Do nothing."""
+
+    def drop(self, name: str) -> None:
         """Do nothing."""
 
 
@@ -72,6 +79,10 @@ class InFolder:
 
         files.write_whole(self._path(name), write)
 
+    def drop(self, name: str) -> None:
+        """Let go of what was saved under a name, if anything was."""
+        self._path(name).unlink(missing_ok=True)
+
     @cached_property
     def _fingerprint(self) -> str:
         return fingerprints.of_json(self.identity)
@@ -98,6 +109,10 @@ class Within:
     def save(self, name: str, arrays: Arrays) -> None:
         """Keep arrays of this part, in place of what was there."""
         self._whole.save(f"{self._part}: {name}", arrays)
+
+    def drop(self, name: str) -> None:
+        """Let go of what this part saved under a name, if anything was."""
+        self._whole.drop(f"{self._part}: {name}")
 
     @property
     def every(self) -> float:

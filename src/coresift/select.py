@@ -58,7 +58,7 @@ class Problem:
         features: Arrays by spec; None for methods that require none.
         seed: Root of the method's random choices.
         groups: The group of every example, such as its source; None where it is not known.
-        memory: Bytes that selecting may use beyond the features.
+        memory: Bytes that selecting may use beyond the features; None for most of what is free.
         device: Where distances are computed; None for where the features are.
         savepoints: Where work of hours is saved.
         say: Told what is about to be done and why, a line at a time.
@@ -69,7 +69,7 @@ class Problem:
     features: Features | None = None
     seed: int = 0
     groups: Sequence[str] | None = None
-    memory: int = field(default_factory=free_memory)
+    memory: int | None = None
     device: torch.device | None = None
     savepoints: Savepoints = field(default_factory=Nowhere)
     say: Say = lambda line: None
@@ -81,6 +81,10 @@ class Problem:
             raise SelectionError(f"no features given, but {spec.key} is needed. Pass features that hold it.")
         return self.features[spec]
 
+    def room(self, device: torch.device | None = None) -> int:
+        """Bytes that may be used beyond the features, in main memory or on the device given."""
+        return free_memory(device) if self.memory is None else self.memory
+
     def spaces(self, rows: Mapping[str, Tensor], *, what: str = "distances") -> tuple[dict[str, Metric], Plan]:
         """The distances of every space, held as the memory allows; how and why is said before they are computed.
 
@@ -91,7 +95,7 @@ class Problem:
         Raises:
             SelectionError: If rows are not finite, spaces differ in length, or the memory does not suffice.
         """
-        return spaces_of(rows, self.memory, device=self.device, what=what, say=self.say)
+        return spaces_of(rows, self.room(self.device), device=self.device, what=what, say=self.say)
 
 
 @runtime_checkable
@@ -203,7 +207,7 @@ def select(
         n=n,
         features=features,
         seed=seed,
-        memory=free_memory(there) if room is None else room,
+        memory=room,
         device=there,
         savepoints=savepoints or Nowhere(),
         say=say,
@@ -348,8 +352,10 @@ def _version() -> str:
 
 def _device(name: str) -> torch.device:
     """Raises SelectionError if there is no such device here."""
-    if name != "cpu" and not (name.split(":")[0] == "cuda" and torch.cuda.is_available()):
-        raise SelectionError(f"device is {name!r}: distances are computed on cpu, or on cuda where torch sees one.")
+    found = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
+    found += [f"cuda:{number}" for number in range(torch.cuda.device_count())]
+    if name not in found:
+        raise SelectionError(f"device is {name!r}. Distances are computed on one of: {', '.join(found)}.")
     return torch.device(name)
 
 

@@ -58,3 +58,14 @@ def test_parts_of_the_work_do_not_see_each_others_savepoints(tmp_path: Path) -> 
     pilot.save("pass", {"done": np.array(2)})
     assert [int(each.load("pass")["done"]) for each in (whole, pilot)] == [1, 2]  # type: ignore[index]
     assert other.load("pass") is None and pilot.every == 7.0
+
+
+def test_what_is_dropped_is_gone_and_nothing_else(tmp_path: Path) -> None:
+    whole = InFolder(tmp_path, {"pool": 1})
+    part = Within(whole, "pilot")
+    for savepoints in (whole, part):
+        savepoints.save("sums", {"sums": np.arange(3)})
+    part.drop("sums")
+    part.drop("never saved")
+    assert part.load("sums") is None and whole.load("sums") is not None
+    Nowhere().drop("sums")

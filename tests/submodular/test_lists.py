@@ -55,7 +55,7 @@ def test_lists_and_rough_bounds_change_neither_picks_nor_gains(
 
 
 @pytest.mark.parametrize("share", [0.02, 0.005, 0.0])
-def test_lists_hold_no_more_pairs_than_they_are_given_room_for(spaces: Spaces, share: float) -> None:
+def test_lists_hold_about_as_many_pairs_as_they_are_given_room_for_at_most(spaces: Spaces, share: float) -> None:
     metric, room = Blend(*spaces, 0.5), share * LARGE**2
     wanted, found = cover(metric, 230), cover_all([metric], 230, pairs=room)[0]
     assert torch.equal(found.order, wanted.order) and torch.equal(found.gains, wanted.gains)

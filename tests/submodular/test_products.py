@@ -66,6 +66,16 @@ def test_the_noise_allowed_for_is_that_of_the_precision_set(coarse: Rounding, ro
     assert float((2.0 * wrong.abs() / (lengths[:, None] + lengths[None])).max()) < noise()
 
 
+def test_precisions_set_by_backend_are_allowed_for_as_the_coarsest() -> None:
+    torch.backends.cuda.matmul.fp32_precision, before = "tf32", torch.backends.cuda.matmul.fp32_precision
+    try:
+        assert noise() >= NOISE["high"]
+        assert len(cover(pairwise(torch.randn(2100, 4)), 3).order) == 3
+    finally:
+        torch.backends.cuda.matmul.fp32_precision = before
+    assert noise() == NOISE["highest"]
+
+
 @pytest.mark.parametrize("bits", [24, 16])
 def test_near_duplicates_keep_their_distances(coarse: Rounding, rows: Tensor, bits: int) -> None:
     space = pairwise(rows, bits=bits)

@@ -114,3 +114,15 @@ def test_every_example_can_be_picked() -> None:
 def test_sizes_and_losses_that_make_no_sense_are_refused(size: int, epsilon: float, match: str) -> None:
     with pytest.raises(SelectionError, match=match):
         cover_stochastic(pairwise(torch.arange(5.0)[:, None]), size, epsilon=epsilon)
+
+
+def test_first_gains_at_sixteen_bits_are_exact_although_the_reach_is_twice_a_distance() -> None:
+    source = torch.Generator().manual_seed(2)
+    rows = torch.randn(2600, 8, generator=source) * torch.exp(0.8 * torch.randn(2600, 1, generator=source))
+    longest = rows.norm(dim=1).argsort(descending=True)
+    space = pairwise(rows[longest], bits=16)
+    found = cover_stochastic(space, 3, epsilon=0.5)
+    reach = 2.0 * space.rows(slice(0, 1)).amax()
+    assert float(reach) > 2**16
+    first = (reach - space.rows(found.order[:1])).double().sum()
+    assert float(found.gains[0]) == float(first) * space.step

@@ -7,10 +7,11 @@ import torch
 
 from coresift.errors import SelectionError
 from coresift.savepoints import Nowhere, Savepoints
-from coresift.submodular import passes
+from coresift.submodular import passes, tiles
 from coresift.submodular.certificate import certify
 from coresift.submodular.distances import Blend, pairwise
 from coresift.submodular.greedy import Cover, assign, cover, cover_all, gains, nearest
+from coresift.submodular.passes import take_sums
 from coresift.submodular.tiled import Tiled
 from coresift.submodular.tiled_cover import lists_of
 from coresift.submodular.tiles import grid
@@ -130,6 +131,9 @@ def test_torch_operations_find_what_compiled_loops_find(
     monkeypatch.setattr(passes, "_compiled", lambda tile: False)  # as on a GPU
     for one, other in zip(looped, covers(), strict=True):
         assert torch.equal(one.order, other.order) and torch.allclose(one.gains, other.gains, rtol=1e-5)
+        if len(alphas) > 1:
+            assert one.lists is None and other.lists is None  # there is room for those of one cover only
+            continue
         assert one.lists is not None and other.lists is not None
         assert torch.equal(one.lists.starts, other.lists.starts) and torch.equal(one.lists.points, other.lists.points)
         assert torch.equal(one.lists.whole, other.lists.whole)
@@ -164,6 +168,27 @@ def test_passes_killed_again_and_again_end_at_the_same_picks(rows: Rows, tmp_pat
     lists, again = wanted.lists, lists_of(tiled(rows, 0.4), found.slim(), Nowhere())
     assert lists is not None and again is not None
     assert torch.equal(again.points, lists.points) and torch.equal(again.whole, lists.whole)
+
+
+def test_a_pass_killed_on_blocks_of_another_size_begins_anew(
+    rows: Rows, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = take_sums(Tiled.of(rows[0]), Nowhere(), name="one space")
+    monkeypatch.setitem(tiles.EDGE, "cpu", 700)
+    with pytest.raises(Killed):
+        take_sums(Tiled.of(rows[0]), Dying(tmp_path, lives=3), name="one space")
+    monkeypatch.undo()
+    sums, largest = take_sums(Tiled.of(rows[0]), Dying(tmp_path, lives=-1), name="one space")
+    assert torch.equal(sums, wanted[0]) and largest == wanted[1]
+
+
+def test_lists_are_not_kept_once_the_cover_made_on_them_is_saved(rows: Rows, tmp_path: Path) -> None:
+    savepoints = Dying(tmp_path, lives=-1)
+    covered = cover_all([tiled(rows, 0.4)], SIZE, savepoints=savepoints, pairs=0.1 * N * N)[0]
+    saved = sum(path.stat().st_size for path in tmp_path.iterdir())
+    assert covered.lists is not None and saved < 4 * len(covered.lists.whole)
+    again = cover_all([tiled(rows, 0.4)], SIZE, savepoints=Dying(tmp_path, lives=1), pairs=0.1 * N * N)[0]
+    assert torch.equal(again.order, covered.order)  # without a single save
 
 
 def test_a_pool_of_equal_rows_and_a_single_pick_are_covers_too() -> None:

@@ -87,8 +87,8 @@ def cover_alone(knowledge: torch.Tensor, following: torch.Tensor, asked: argpars
 
 
 def _passes(found: Cover) -> int:
-    """Sums, lists, and between them the first gains where lists were not made at once."""
-    return 2 if found.head == 1 else 3
+    """Sums, and the first gains and lists; lists alone where they were made at once, and none where they never were."""
+    return 3 if found.head > 1 else 2
 
 
 def _peaks(before: float, device: str) -> dict[str, float]:

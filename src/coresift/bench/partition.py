@@ -73,7 +73,7 @@ def measure(asked: argparse.Namespace) -> Iterator[Table]:
         raise SettingsError(f"--parts {max(asked.parts)}: only {asked.n} examples. Give fewer parts or a larger --n.")
     rows = pools.spaces(asked.n, asked.dim, asked.norms, seed=asked.seed)[0].to(asked.device)
     size, whole = max(1, asked.n // SHARE), Tiled.of(rows)
-    cover(pairwise(rows[:2100]), 1 + size // 10)  # compiled once, not counted
+    cover(pairwise(rows[:2100]), min(size, 105))  # compiled once, not counted
 
     def objective(order: Tensor) -> Mapping[str, Any]:
         return {"objective": nearest_sum(whole, order), "loss_percent": 0.0}

@@ -165,4 +165,4 @@ def _measured(model: nn.Module, passes: Sequence[_Pass], label: str, **tokens: i
     with Progress(label, total, unit="passes", begun=begun) as progress, torch.inference_mode():
         for each in passes:
             each.run(model, progress, **tokens)
-    return [each.losses.clone() for each in passes]
+    return [each.losses for each in passes]

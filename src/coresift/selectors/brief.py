@@ -157,9 +157,7 @@ class _Spaces:
         blends = [self.at(alpha) for alpha in alphas]
         if self.stochastic is not None:
             return [cover_stochastic(blend, size, epsilon=self.stochastic, seed=self.problem.seed) for blend in blends]
-        # Half of the room for pairs is left to the lists of the best alpha so far.
-        room = self.plan.pairs / (2 if self.ahead > 1 else 1)
-        return cover_all(blends, size, savepoints=self.problem.savepoints, pairs=room)
+        return cover_all(blends, size, savepoints=self.problem.savepoints, pairs=self.plan.pairs)
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,7 @@ class GradMatch(OneGradient):
         """
         rows = problem[self.gradient]
         check_rows(rows, name=self.loss)
-        check_room(min(size, problem.n), rows.shape[1], problem.memory, name=self.name)
+        check_room(min(size, problem.n), rows.shape[1], problem.room(), name=self.name)
         target = torch.stack([block.double().sum(dim=0) for _, block in blocks(rows)]).sum(dim=0)
         found = match(rows, target, size, ridge=self.ridge, tolerance=self.tolerance)
         if len(found.picks) == 0:

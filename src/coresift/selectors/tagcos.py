@@ -50,7 +50,7 @@ class Tagcos(OneGradient):
         found = k_means(rows, min(self.clusters, size), source=generator(problem.seed, "tagcos clusters"))
         members = [(found.label == number).nonzero().flatten() for number in range(len(found.centres))]
         shares = quotas([len(each) for each in members], size)
-        check_room(max(shares), rows.shape[1], problem.memory, name=self.name)
+        check_room(max(shares), rows.shape[1], problem.room(), name=self.name)
         groups = []
         for each, centre, share in zip(members, found.centres, shares, strict=True):
             picks = each[self._match(rows[each], centre, share).to(each.device)].cpu()

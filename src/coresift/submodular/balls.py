@@ -191,8 +191,9 @@ class NearPairs:
         points, first = torch.empty(int(starts[-1]), dtype=torch.int32), torch.empty(int(starts[-1]))
         second = first if one_space else torch.empty_like(first)
         places = starts[:-1].clone().numpy()
+        found.reverse()
         while found:
-            batch = [each.numpy() for each in found.pop(0)]
+            batch = [each.numpy() for each in found.pop()]
             into = places, points.numpy(), first.numpy(), second.numpy()
             compiled.sort_pairs(batch[0], batch[1], batch[2], batch[3], *into)
         return cls(starts, points, first, second)

@@ -86,7 +86,7 @@ class Matrices:
 
         def work(begin: int, end: int) -> list[tuple[np.ndarray, np.ndarray]]:
             words = np.zeros(-(-n // compiled.WORD), dtype=np.uint64)
-            marks, hits = words.view(np.bool_), np.empty(len(words) + 1, dtype=np.int32)
+            marks, hits = words.view(np.bool_), np.empty(len(words), dtype=np.int32)
             points = np.empty(height * n + compiled.WORD, dtype=np.int32)
             whole, found = np.empty(len(points), dtype=np.float32), []
             for start in range(begin, end, height):

@@ -174,8 +174,15 @@ def rough(metric: Metric, which: slice) -> Tensor:
     return metric.rows(which)
 
 
-def pairwise(rows: Tensor, *, name: str = "rows", label: str = "distances", bits: int = 24) -> Distances:
-    """Un-squared Euclidean distances between all rows (n x d), on the rows' device.
+def pairwise(
+    rows: Tensor,
+    *,
+    name: str = "rows",
+    label: str = "distances",
+    bits: int = 24,
+    device: torch.device | None = None,
+) -> Distances:
+    """Un-squared Euclidean distances between all rows (n x d).
 
     Symmetric, zero on the diagonal and between rows that are equal bit for bit. Only the upper half is computed, in
     tiles; beyond the n x n result it needs one copy of the rows. Rows that are all equal give a step of 0.
@@ -185,6 +192,7 @@ def pairwise(rows: Tensor, *, name: str = "rows", label: str = "distances", bits
         name: What the rows are called in messages.
         label: What the work is called while it runs.
         bits: 24 (4 bytes a distance), or 16 (2 bytes). Pools up to `EXACT` are held in float64 all the same.
+        device: Where distances are computed and held, if not where the rows are.
 
     Raises:
         SelectionError: If `rows` is not two-dimensional, is empty, or holds NaN or infinity.
@@ -192,11 +200,11 @@ def pairwise(rows: Tensor, *, name: str = "rows", label: str = "distances", bits
     check_rows(rows, name=name)
     n, d = rows.shape
     if n <= EXACT and n * n * d <= DIRECT:
-        return _direct(rows)
+        return _direct(rows.to(device or rows.device))
     if n <= EXACT:
-        tiles = Tiles.of(rows, bits=_exact_bits(n), dtype=torch.float64)
+        tiles = Tiles.of(rows, bits=_exact_bits(n), dtype=torch.float64, device=device)
         return Distances(tiles.block(slice(0, n), slice(0, n)), tiles.step)
-    return _tiled(Tiles.of(rows, bits=bits), STORED[bits], label=label)
+    return _tiled(Tiles.of(rows, bits=bits, device=device), STORED[bits], label=label)
 
 
 def _exact_bits(n: int) -> int:

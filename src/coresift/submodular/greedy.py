@@ -34,7 +34,7 @@ FEW = 32
 SPARSE = 0.03
 """Share of all pairs that lists made from stored distances may hold."""
 PAIRS = 1.5e8
-"""Number of pairs that lists may hold: 8 bytes each, 20 while they are made."""
+"""Number of pairs that lists may hold: 8 bytes each, 16 while they are made."""
 SUMMED = 2.0**-14
 """More than the relative error of a float32 sum of terms that are not negative, as torch takes it."""
 

@@ -15,7 +15,7 @@ from coresift.savepoints import Clock, Savepoints
 from coresift.submodular.balls import NearPairs, Triple
 from coresift.submodular.threads import in_parts
 from coresift.submodular.tiled import Pair, Tiled
-from coresift.submodular.tiles import grid
+from coresift.submodular.tiles import EDGE, grid
 
 COLUMNS = "candidates", "points", "first", "second"
 
@@ -29,7 +29,7 @@ def take_sums(space: Tiled, savepoints: Savepoints, *, name: str) -> tuple[Tenso
             largest = _add_sums(space.tiles.block(first, second), state["sums"], first, second)
             state["largest"][0] = max(state["largest"][0], largest)
 
-        _over_blocks(grid(space.n, space.device), look, state, savepoints, name=f"{name}: distances")
+        _over_blocks(space, look, state, savepoints, name=f"{name}: distances")
         space.facts.append((torch.from_numpy(state["sums"]), float(state["largest"][0])))
     return space.facts[0]
 
@@ -44,14 +44,15 @@ def take_gains(pairs: Sequence[Pair], reaches: Sequence[Tensor], savepoints: Sav
         for number, (blend, reach) in enumerate(zip(pairs, reaches, strict=True)):
             _add_gains(blocks, blend[2], reach, state["gains"][number], first, second)
 
-    _over_blocks(grid(n, pairs[0][0].device), look, state, savepoints, name=f"{name}: first gains")
+    _over_blocks(pairs[0][0], look, state, savepoints, name=f"{name}: first gains")
     return list(torch.from_numpy(state["gains"]))
 
 
 def take_lists(pairs: Sequence[Pair], radii: Sequence[Tensor], savepoints: Savepoints, *, name: str) -> NearPairs:
     """The pairs closer than the point's radius under any of several blends, from one pass."""
     label = f"{name}: near pairs"
-    found, begin, segment = _restore(savepoints, label)
+    kept = _kept(label, pairs[0][0])
+    found, begin, segment = _restore(savepoints, kept)
     unsaved: list[Triple] = []
     clock = Clock(savepoints)
     n, one_space = pairs[0][0].n, all(share == 1.0 for _, _, share in pairs)
@@ -64,13 +65,27 @@ def take_lists(pairs: Sequence[Pair], radii: Sequence[Tensor], savepoints: Savep
             unsaved += _near(near, far, shares, limits, first, second)
             progress.advance()
             if clock.due():
-                _save_segment(savepoints, label, segment, unsaved, done)
+                _save_segment(savepoints, kept, segment, unsaved, done)
                 segment += 1
                 found += unsaved
                 unsaved = []
     found += unsaved
     unsaved.clear()
     return NearPairs.of(n, found, one_space=one_space)
+
+
+def forget_lists(space: Tiled, savepoints: Savepoints, *, name: str) -> None:
+    """Let go of what `take_lists` saved, once what came of it is saved."""
+    kept = _kept(f"{name}: near pairs", space)
+    index = savepoints.load(kept)
+    savepoints.drop(kept)
+    for segment in range(int(index["segments"]) if index else 0):
+        savepoints.drop(f"{kept} {segment}")
+
+
+def _kept(label: str, space: Tiled) -> str:
+    """The name of a savepoint: how far a pass got means something on the same blocks of the same products only."""
+    return f"{label}, blocks of {EDGE.get(space.device.type, EDGE['cuda'])}, noise {space.tiles.noise:g}"
 
 
 def _save_segment(savepoints: Savepoints, label: str, segment: int, found: list[Triple], done: int) -> None:
@@ -94,15 +109,16 @@ def _restore(savepoints: Savepoints, label: str) -> tuple[list[Triple], int, int
 
 
 def _over_blocks(
-    blocks: Sequence[tuple[slice, slice]],
+    space: Tiled,
     look: Callable[[slice, slice], None],
     state: dict[str, np.ndarray],
     savepoints: Savepoints,
     *,
     name: str,
 ) -> None:
-    """Look at the blocks in order; what `state` holds is saved now and then, with how far it got."""
-    saved, begin = savepoints.load(name), 0
+    """Look at the blocks of the upper half in order; what `state` holds is saved now and then, with how far it got."""
+    blocks, kept = grid(space.n, space.device), _kept(name, space)
+    saved, begin = savepoints.load(kept), 0
     if saved is not None:
         begin = int(saved["done"])
         for key, array in state.items():
@@ -113,7 +129,7 @@ def _over_blocks(
             look(first, second)
             progress.advance()
             if clock.due():
-                savepoints.save(name, {**state, "done": np.array(done)})
+                savepoints.save(kept, {**state, "done": np.array(done)})
 
 
 def _blocks(pairs: Sequence[Pair], first: slice, second: slice) -> tuple[Tensor, Tensor]:

@@ -2,14 +2,14 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
 from torch import Tensor
 
 from coresift.errors import SelectionError
-from coresift.memory import in_words
+from coresift.memory import free_memory, in_words
 from coresift.submodular.distances import EXACT, Metric, pairwise
 from coresift.submodular.greedy import PAIRS, SPARSE
 from coresift.submodular.tiled import ROWS, Tiled
@@ -103,6 +103,8 @@ def spaces_of(
     first = next(iter(rows.values()))
     there = device or first.device
     way = plan(max(1, len(first)), [each.shape[-1] for each in rows.values()], memory, there.type)
+    if way.way == "tiled" and there.type != "cpu":  # lists are in main memory, wherever distances are computed
+        way = replace(way, pairs=min(way.pairs, free_memory() / PAIR))
     say(f"{what}: {way.reason}")
     made: dict[str, Metric] = {}
     for name, each in rows.items():
@@ -110,7 +112,7 @@ def spaces_of(
             made[name] = Tiled.of(each, name=name, device=there)
         else:
             bits = 16 if way.bits == 16 else 24
-            made[name] = pairwise(each.to(there), name=name, label=f"{name} {what}", bits=bits)
+            made[name] = pairwise(each, name=name, label=f"{name} {what}", bits=bits, device=there)
     return made, way
 
 

@@ -21,8 +21,11 @@ wrong by at most 2^-10 or 2^-7 of |x| |y|, and the squared distance by as much o
 
 
 def noise() -> float:
-    """What of NOISE holds now."""
-    return NOISE[torch.get_float32_matmul_precision()]
+    """What of NOISE holds now; the most where precisions were set in a way that torch has no single word for."""
+    try:
+        return NOISE[torch.get_float32_matmul_precision()]
+    except RuntimeError:  # set by backend, as in torch.backends.cuda.matmul.fp32_precision = "tf32"
+        return max(NOISE.values())
 
 
 def products(x: Tensor, y: Tensor) -> Tensor:

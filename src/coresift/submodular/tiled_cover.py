@@ -13,13 +13,13 @@ import torch
 from coresift.savepoints import Arrays, Clock, Savepoints
 from coresift.submodular.balls import Balls, radius_of
 from coresift.submodular.distances import SLACK, Metric
-from coresift.submodular.passes import take_gains, take_lists, take_sums
+from coresift.submodular.passes import forget_lists, take_gains, take_lists, take_sums
 from coresift.submodular.tiled import Pair, parts_of
 from coresift.submodular.underway import LISTS, Cover, UnderWay, few_pairs, row_of
 
 
 def cover_tiled(metrics: Sequence[Metric], size: int, savepoints: Savepoints, *, most: float) -> list[Cover]:
-    """A cover of `size` picks under each of several blends of the same tiled spaces.
+    """A cover of `size` picks under each of several blends of the same tiled spaces; one alone keeps its lists.
 
     Args:
         metrics: Tiled spaces or blends of them, all of the same two.
@@ -34,6 +34,7 @@ def cover_tiled(metrics: Sequence[Metric], size: int, savepoints: Savepoints, *,
         found = _covers(metrics, pairs, size, savepoints, name=name, most=most)
         if clock.due():
             savepoints.save(name, {f"{key}{i}": value for i, each in enumerate(found) for key, value in _arrays(each)})
+            forget_lists(pairs[0][0], savepoints, name=_head_of(name, found[0].head))
     return found
 
 
@@ -63,12 +64,18 @@ def _covers(
     if len(covers[0].order) == size:
         return [each.ended() for each in covers]
     radii = [radius_of(each.reach, each.picks) for each in covers]
-    # How many picks come first depends on the memory there is, which may be another when a killed run goes on.
-    near = take_lists(pairs, radii, savepoints, name=f"{name}, {len(covers[0].order)} first")
-    return [
+    near = take_lists(pairs, radii, savepoints, name=_head_of(name, len(covers[0].order)))
+    ended = (
         each.on_lists(near.under(pair[2], radius), size)
         for each, pair, radius in zip(covers, pairs, radii, strict=True)
-    ]
+    )
+    # There is room for the lists of one cover at a time.
+    return list(ended) if len(covers) == 1 else [each.slim() for each in ended]
+
+
+def _head_of(name: str, head: int) -> str:
+    """How many picks come first depends on the memory there is, which may be another when a killed run goes on."""
+    return f"{name}, {head} first"
 
 
 def _arrays(cover: Cover) -> list[tuple[str, np.ndarray]]:

@@ -21,7 +21,7 @@ EDGE = {"cpu": 1024, "cuda": 8192}
 PAIRS = 1024
 """Pairs computed together where they are computed one by one."""
 STRIP = 64
-"""Rows of a block worked on together."""
+"""Rows of a block worked on together on a CPU, about what its cache holds; elsewhere all are."""
 FEW_BITS = 16
 """Too few to give any away: only a step of more bits is rounded up to a power of two, which loses nothing."""
 
@@ -118,8 +118,8 @@ class Tiles:
                 return int(compiled.finish(products_[begin:end], ours[begin:end], theirs, *constants))
 
             return sum(in_parts(work, len(tile)))
-        near = 0
-        for part, norms in zip(tile.split(STRIP), left.split(STRIP), strict=True):
+        near, height = 0, STRIP if tile.device.type == "cpu" else len(tile)
+        for part, norms in zip(tile.split(height), left.split(height), strict=True):
             lengths = norms[:, None] + right[None]
             square = part.mul_(-2.0).add_(lengths)
             near += int((square < self.noise * lengths).sum())

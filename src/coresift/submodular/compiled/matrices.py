@@ -5,8 +5,8 @@ from numba import njit
 
 from coresift.submodular.compiled.types import Array, Real, Whole
 
-SHORT = 256
-"""So many whole numbers of 16 bits add up to at most 2^24, which float32 holds."""
+SHORT = 128
+"""So many whole numbers of 17 bits add up to at most 2^24, which float32 holds: a reach may be twice a distance."""
 WIDE = 1 << 16
 """So many of them add up to less than 2^32."""
 

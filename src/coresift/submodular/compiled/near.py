@@ -25,8 +25,8 @@ def near_rows(
 ) -> int:
     """Write the points that are closer than their radius to each of some rows, and their distances; returns how many.
 
-    `marks` are the bytes of `words`, `hits` has room for one place more than there are words, `points` and `whole` for
-    all distances of the rows and one WORD more.
+    `marks` are the bytes of `words`, `hits` has room for all words, `points` and `whole` for all distances of the rows
+    and one WORD more.
     """
     place = 0
     for j in range(len(first)):
