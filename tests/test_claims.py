@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coresift.claims import certified, expected, unresolved, with_claims
+from coresift.claims import certified, expected, uncovered, unresolved, with_claims
 
 
 def test_the_certificate_is_a_share_of_the_sum_found_not_of_the_bound() -> None:
@@ -61,6 +61,23 @@ def test_what_is_expected_of_stochastic_greedy_is_never_rounded_up(epsilon: floa
 def test_the_guarantee_of_many_stochastic_picks_is_not_claimed_for_the_first_few() -> None:
     said = expected({"epsilon": 0.1, "size": 40}, 7)
     assert said == "Stochastic greedy, the first 7 of 40 picks: its guarantee is about all of them."
+
+
+def cover(*, met: bool) -> dict[str, Any]:
+    return {"epsilon": 0.25, "limit": 50.0, "met": met, "picks": 9}
+
+
+def test_an_epsilon_that_the_picks_do_not_meet_is_said_with_both_numbers() -> None:
+    said = "An ε of 0.25 is not met: with 9 picks the covering error is 75, and it allows 50."
+    assert uncovered(cover(met=False), 75.0, 9) == f"{said} A larger budget comes closer."
+    assert uncovered(cover(met=True), 75.0, 1).endswith(
+        "with 1 pick the covering error is 75, and it allows 50. It takes 9 picks."
+    )
+
+
+def test_an_epsilon_that_is_met_needs_no_word() -> None:
+    assert uncovered(cover(met=True), 50.0, 9) == ""
+    assert "says" not in with_claims({"cover": cover(met=True), "B_SFT": 50.0}, 9)["cover"]
 
 
 def test_diagnostics_without_a_certificate_or_a_search_stay_as_they_are() -> None:

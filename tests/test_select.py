@@ -167,6 +167,26 @@ def test_ids_and_features_of_different_length_are_refused() -> None:
         select(scripted(), features, 3, ids=IDS)
 
 
+@pytest.mark.parametrize("method", ["brief", Brief, None])
+def test_what_is_no_method_is_refused(method: Any) -> None:
+    with pytest.raises(SelectionError, match=r"is no selection method. Pass one with its settings, such as Brief\(\)"):
+        select(method, None, 3, ids=IDS)
+
+
+def test_memory_as_a_number_is_refused_with_the_way_to_write_it() -> None:
+    memory: Any = 150_000_000
+    with pytest.raises(SettingsError, match="memory is 150000000. Pass text with a unit, such as memory='150MB'"):
+        select(scripted(), None, 3, ids=IDS, memory=memory)
+
+
+def test_arrays_of_numpy_are_chosen_from_like_tensors() -> None:
+    method = Brief(dim=16)
+    arrays = {spec: np.random.default_rng(0).normal(size=(60, 16)) for spec in method.requires}
+    tensors = {spec: torch.from_numpy(rows) for spec, rows in arrays.items()}
+    one, two = (select(method, InMemoryFeatures(held), 9) for held in (arrays, tensors))
+    assert one.indices.tolist() == two.indices.tolist() and one.weights.tolist() == two.weights.tolist()
+
+
 def test_an_impossible_budget_is_a_settings_error() -> None:
     with pytest.raises(SettingsError, match="budget 0"):
         select(scripted(), None, 0, ids=IDS)
@@ -192,7 +212,7 @@ def test_an_answer_that_is_none_is_refused_with_the_name_of_the_method(changes: 
 
 @pytest.mark.parametrize("device", ["gpu", "cuda:x", "cuda:99", pytest.param("cuda", marks=NO_GPU)])
 def test_a_device_that_is_not_there_is_refused(device: str) -> None:
-    with pytest.raises(SelectionError, match=f"device is '{device}'. Distances are computed on one of: cpu"):
+    with pytest.raises(SelectionError, match=f"device is '{device}'. .* one of: cpu.* such as device=\"cpu\""):
         select(Random(), None, 3, ids=IDS, device=device)
 
 

@@ -82,8 +82,26 @@ def expected(drawn: Mapping[str, Any], picks: int) -> str:
     )
 
 
+def uncovered(cover: Mapping[str, Any], error: Any, picks: int) -> str:
+    """That picks do not bring the covering error down to the epsilon asked for; empty where they do.
+
+    Args:
+        cover: `epsilon`, the `limit` it sets, whether it was `met`, and by how many `picks`.
+        error: Covering error of the picks kept.
+        picks: Their number.
+    """
+    if cover["met"] and picks >= cover["picks"]:
+        return ""
+    with_these = f"with {count(picks)} {'pick' if picks == 1 else 'picks'}"
+    more = f"It takes {count(cover['picks'])} picks." if cover["met"] else "A larger budget comes closer."
+    return (
+        f"An ε of {cover['epsilon']:g} is not met: {with_these} the covering error is {number(error)}, and it allows "
+        f"{number(cover['limit'])}. {more}"
+    )
+
+
 def with_claims(diagnostics: Mapping[str, Any], picks: int) -> dict[str, Any]:
-    """Diagnostics whose certificate, search and stochastic greedy say in a sentence (`says`) what their numbers mean.
+    """Diagnostics whose certificate, search, stochastic greedy and cover say in a sentence (`says`) what they mean.
 
     Args:
         diagnostics: What a method measured.
@@ -98,4 +116,7 @@ def with_claims(diagnostics: Mapping[str, Any], picks: int) -> dict[str, Any]:
         said["search"] = {**search, "says": unresolved(search)}
     if drawn:
         said["stochastic"] = {**drawn, "says": expected(drawn, picks)}
+    cover = diagnostics.get("cover")
+    if cover and uncovered(cover, diagnostics.get("B_SFT"), picks):
+        said["cover"] = {**cover, "says": uncovered(cover, diagnostics.get("B_SFT"), picks)}
     return said

@@ -14,7 +14,7 @@ from torch import Tensor
 from coresift.budget import Budget
 from coresift.claims import with_claims
 from coresift.coreset import Coreset, check_answer
-from coresift.errors import SelectionError
+from coresift.errors import SelectionError, SettingsError
 from coresift.features.base import Features
 from coresift.features.specs import FeatureSpec
 from coresift.memory import free_memory, parse_memory
@@ -193,8 +193,9 @@ def select(
 
     Raises:
         SettingsError: If a budget or the memory is not understood.
-        SelectionError: If budget, features, ids and method do not fit together.
+        SelectionError: If the method is none, or budget, features, ids and method do not fit together.
     """
+    _refuse_no_method(selector)
     many = isinstance(budget, list | tuple)
     budgets = [Budget.parse(value) for value in (budget if isinstance(budget, list | tuple) else [budget])]
     if len(budgets) == 0:
@@ -202,7 +203,7 @@ def select(
     n = _pool_size(features, ids)
     names = tuple(map(str, range(n))) if ids is None else tuple(ids)
     lengths = _lengths(tokens, n, needed=any(each.kind == "tokens" for each in budgets))
-    room, there = parse_memory(memory), None if device is None else _device(device)
+    room, there = _room(memory), None if device is None else _device(device)
     problem = Problem(
         n=n,
         features=features,
@@ -220,6 +221,18 @@ def select(
         _coreset(answer, names, {**stamp, "budget": str(each)}) for answer, each in zip(answers, budgets, strict=True)
     ]
     return _with_prefixes(coresets) if many else coresets[0]
+
+
+def _refuse_no_method(selector: object) -> None:
+    if isinstance(selector, type) or not isinstance(selector, Selector):
+        raise SelectionError(f"{selector!r} is no selection method. Pass one with its settings, such as Brief().")
+
+
+def _room(memory: str) -> int | None:
+    """Bytes, or None for most of what is free."""
+    if not isinstance(memory, str):
+        raise SettingsError(f"memory is {memory!r}. Pass text with a unit, such as memory='150MB', or 'auto'.")
+    return parse_memory(memory)
 
 
 def _pool_size(features: Features | None, ids: Sequence[str] | None) -> int:
@@ -355,7 +368,10 @@ def _device(name: str) -> torch.device:
     found = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
     found += [f"cuda:{number}" for number in range(torch.cuda.device_count())]
     if name not in found:
-        raise SelectionError(f"device is {name!r}. Distances are computed on one of: {', '.join(found)}.")
+        raise SelectionError(
+            f"device is {name!r}. Distances are computed on one of: {', '.join(found)}. Use one of them, such as "
+            'device="cpu".'
+        )
     return torch.device(name)
 
 

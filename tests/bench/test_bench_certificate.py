@@ -42,3 +42,8 @@ def test_a_run_without_both_spaces_is_refused(bench, tmp_path: Path, there: tupl
     answer = bench("certificate", "--run", tmp_path)
     missing = "following" if there else "knowledge"
     assert answer.code == 2 and f"0 folders of {missing} gradients. Name a run of one method" in answer.err
+
+
+def test_a_run_that_does_not_exist_is_refused_as_such(bench, tmp_path: Path) -> None:
+    answer = bench("certificate", "--run", tmp_path / "nowhere")
+    assert answer.code == 2 and "nowhere: no such folder. Name the folder of a finished run" in answer.err

@@ -1,11 +1,16 @@
 """The documentation is true: its code runs, the tests and files it names exist, and nothing shipped points outside."""
 
+import json
 import re
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
+import tiny
 import yaml
+
+from coresift import BalancedRandom, select
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("docs/**/*.md"), ROOT / "README.md"])
@@ -25,11 +30,29 @@ def blocks(page: Path) -> list[str]:
 
 
 def test_the_selection_example_of_the_python_guide_runs() -> None:
-    example = next(block for block in blocks(ROOT / "docs" / "python.md") if "InMemoryFeatures({" in block)
     names: dict[str, object] = {}
-    exec(compile(example, "docs/python.md", "exec"), names)
+    for example in [block for block in blocks(ROOT / "docs" / "python.md") if "InMemoryFeatures({" in block]:
+        exec(compile(example, "docs/python.md", "exec"), names)
     assert len(names["coreset"]) == 50  # type: ignore[arg-type]
     assert names["small"].ids == names["large"].ids[:10]  # type: ignore[attr-defined]
+    assert names["representative"].provenance["method"] == "craig"  # type: ignore[attr-defined]
+
+
+def test_the_training_guide_goes_from_a_pool_to_a_model_trained_with_the_weights_of_a_coreset(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    tiny.save(tmp_path / "path" / "to" / "base-model")
+    pool = tiny.pool(12)
+    Path("pool.jsonl").write_text("".join(json.dumps(dict(pool.row(place))) + "\n" for place in range(12)))
+    select(BalancedRandom(), None, 4, ids=pool.ids, groups=[*"aaaaaaaabbbb"]).save("runs/my-run")
+    names: dict[str, Any] = {}
+    for example in blocks(ROOT / "docs" / "training.md"):
+        exec(compile(example, "docs/training.md", "exec"), names)
+    assert [row.id for row in names["chosen"]] == list(names["coreset"].ids)
+    assert len(set(names["coreset"].weights.tolist())) == 2
+    plain, weighted = (Path("runs", name, "inputs.json").read_text() for name in ("mine", "weighted"))
+    assert json.loads(plain)["weights"] != json.loads(weighted)["weights"]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -1,5 +1,8 @@
 """Equal specs name equal arrays; a rescaled spec is read from the stored one."""
 
+from typing import Any
+
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -99,3 +102,15 @@ def test_arrays_that_do_not_fit_together_are_refused() -> None:
         InMemoryFeatures({RAW: torch.zeros(4)})
     with pytest.raises(FeatureError, match="arrays of different length"):
         InMemoryFeatures({RAW: torch.zeros(4, 3), other: torch.zeros(5, 3)})
+
+
+def test_features_held_by_name_are_refused_with_where_specs_come_from() -> None:
+    arrays: Any = {"knowledge": torch.zeros(5, 3)}
+    with pytest.raises(FeatureError, match=r"by spec, not by 'knowledge'. Take the specs .* Brief\(\).knowledge"):
+        InMemoryFeatures(arrays)
+
+
+@pytest.mark.parametrize("rows", [np.array([["a", "b"]]), np.array([[None]]), [[1.0], "two"]])
+def test_features_that_are_not_numbers_are_refused(rows: Any) -> None:
+    with pytest.raises(FeatureError, match="not an array of numbers .* Pass an n x d array"):
+        InMemoryFeatures({RAW: rows})

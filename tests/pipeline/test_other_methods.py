@@ -6,11 +6,16 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from coresift.coreset import Coreset
 from coresift.pipeline.recipes import resolve
 from coresift.pipeline.reporting import report
 from coresift.pipeline.runs import Run
 from coresift.pipeline.stages import select
+from coresift.units import number, percent
+
+SPACES = {"knowledge": "KN", "following": "IF", "response": "SFT"}
 
 
 def chosen_by(recipe: dict[str, Any], out: Path, method: dict[str, Any], budget: Any) -> tuple[Coreset, list[str], str]:
@@ -20,6 +25,16 @@ def chosen_by(recipe: dict[str, Any], out: Path, method: dict[str, Any], budget:
     said: list[str] = []
     select(run, say=said.append)
     return Coreset.load(out), said, report(run, say=said.append).read_text()
+
+
+def in_one_line(page: str) -> str:
+    """The text of a page, without its markup."""
+    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", page)).split())
+
+
+def shown(value: Any) -> str:
+    """A number as the page prints it."""
+    return number(value)
 
 
 def test_mint_leaves_its_trials_and_says_how_alpha_was_found(recipe: dict[str, Any], tmp_path: Path) -> None:
@@ -60,15 +75,14 @@ def test_a_shortfall_is_said_on_the_terminal_in_the_file_and_on_the_page(
 def test_three_losses_can_be_asked_for(recipe: dict[str, Any], tmp_path: Path) -> None:
     method = {"name": "mint", "coefficients": [1, 1, 1]}
     coreset, _, page = chosen_by(recipe, tmp_path / "run", method, 5)
-    assert len(coreset) == 5 and "searches no α" in page
+    said, facts = in_one_line(page), coreset.diagnostics
+    assert len(coreset) == 5 and "searches no α" not in said
+    assert "Coefficients of the distances were given (1 × response, 1 × knowledge, 1 × following)" in said
+    errors = [f"{space} {shown(facts[f'e_{key}'])} {shown(facts[f'B_{key}'])}" for space, key in SPACES.items()]
+    assert all(row in said for row in errors) and "their sum" not in said
     assert {path.name.split("-")[0] for path in (tmp_path / "run" / "features").iterdir()} == {
         *("knowledge", "following", "response")
     }
-
-
-def in_one_line(page: str) -> str:
-    """The text of a page, without its markup."""
-    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", page)).split())
 
 
 def test_the_certificate_of_craig_is_one_sentence_in_the_file_on_the_terminal_and_on_the_page(
@@ -78,7 +92,7 @@ def test_the_certificate_of_craig_is_one_sentence_in_the_file_on_the_terminal_an
     sentence = coreset.diagnostics["certificate"]["says"]
     assert sentence.startswith("No subset of 5 examples ")
     assert f"certificate: {sentence}" in said and sentence in in_one_line(page)
-    assert "between response gradients, summed over the pool" in in_one_line(page) and "the α used" not in page
+    assert "between response gradients, summed over the candidates" in in_one_line(page) and "the α used" not in page
 
 
 def test_a_precision_finer_than_the_pool_resolves_is_said_in_the_file_on_the_terminal_and_on_the_page(
@@ -99,3 +113,48 @@ def test_how_distances_are_held_is_said_before_the_work_is_done(recipe: dict[str
     places = [said.index(f"distances: {coreset.diagnostics['distances']['reason']}")]
     places += [place for place, line in enumerate(said) if line.startswith("selection: ")]
     assert len(places) == 2 and places == sorted(places)
+
+
+@pytest.mark.parametrize("loss", ["knowledge", "response"])
+def test_craig_shows_the_error_and_both_sums_of_the_loss_it_covered(
+    loss: str, recipe: dict[str, Any], tmp_path: Path
+) -> None:
+    coreset, _, page = chosen_by(recipe, tmp_path / "run", {"name": "craig", "loss": loss}, 5)
+    said, facts = in_one_line(page), coreset.diagnostics
+    error, bound, cover = (facts[key] for key in ("e_SFT", "A_SFT", "B_SFT"))
+    assert f"{loss} {shown(error)} {shown(bound)} {percent(error / bound)} {shown(cover)}" in said
+    assert "It is at most A" in said and "B is A" in said and "their sum" not in said
+    assert "sit in the gradient space" in said and f"{loss} gradients" in said
+
+
+@pytest.mark.parametrize("name", ["craig", "gradmatch", "tagcos", "kcenter"])
+def test_a_space_that_was_looked_at_is_drawn(name: str, recipe: dict[str, Any], tmp_path: Path) -> None:
+    _, _, page = chosen_by(recipe, tmp_path / "run", {"name": name}, 5)
+    said = in_one_line(page)
+    assert "response gradients" in said and (tmp_path / "run" / "report" / "spaces.png").exists()
+    assert "no projected gradient spaces" not in said and "uses no gradient spaces" not in said
+
+
+def test_gradmatch_says_what_its_weights_are_and_claims_no_bound(recipe: dict[str, Any], tmp_path: Path) -> None:
+    coreset, _, page = chosen_by(recipe, tmp_path / "run", {"name": "gradmatch"}, 5)
+    said = in_one_line(page)
+    assert "The weights were fitted" in said and "it stands for" not in said
+    assert f"response {shown(coreset.diagnostics['e_SFT'])} All errors suppose the weights" in said
+    assert "GRAD-MATCH gives no bound on it." in said and "at most A" not in said and "bound A" not in said
+
+
+def test_an_epsilon_that_is_not_met_is_said_in_the_file_and_on_the_page(recipe: dict[str, Any], tmp_path: Path) -> None:
+    coreset, _, page = chosen_by(recipe, tmp_path / "run", {"name": "craig", "epsilon": 0.001}, 3)
+    sentence = coreset.diagnostics["cover"]["says"]
+    assert sentence.startswith("An ε of 0.001 is not met: with 3 picks the covering error is ")
+    assert sentence in in_one_line(page)
+
+
+def test_a_part_of_the_pool_is_not_called_all_of_it(recipe: dict[str, Any], tmp_path: Path) -> None:
+    part = {**recipe, "pool": {**recipe["pool"], "examples": 12}}
+    coreset, _, page = chosen_by(part, tmp_path / "run", {"name": "craig"}, 5)
+    said, n = in_one_line(page), len(Path(recipe["pool"]["path"]).read_text().splitlines())
+    assert coreset.weights.sum() == 12 < n
+    assert f"CRAIG chose 5 of 12 candidates (of {n} in the pool)" in said
+    assert "The gradient of all 12 candidates against" in said and "the whole pool" not in said
+    assert f"“Pool” is all {n} examples, of which 12 could be chosen." in said

@@ -110,7 +110,7 @@ def test_a_mistyped_recipe_name_gets_a_suggestion() -> None:
     [
         (["pool.max_token=5"], r"pool.max_token: no such setting. Did you mean 'max_tokens'\?"),
         (["budgets=5"], r"budgets: no such setting. Did you mean 'budget'\?"),
-        (["method={name: breif}"], r"method.name is 'breif'. Known methods: .*brief, .*random"),
+        (["method={name: breif}"], r"method.name is 'breif'. Did you mean 'brief'\? Known methods: .*brief, .*random"),
         (["method.alpha=2"], r"method.alpha: Input should be less than or equal to 1, got 2"),
         (["method.alhpa=0.5"], r"method.alhpa: brief has no such setting. Did you mean 'alpha'\?"),
         (["method={name: random, dim: 5}"], r"method.dim: random has no such setting"),

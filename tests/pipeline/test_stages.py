@@ -22,6 +22,8 @@ from coresift.pipeline.recipes import resolve
 from coresift.pipeline.runs import Run, open_run
 from coresift.pipeline.stages import extract, select, train, warmup
 from coresift.pipeline.whole import STAGES, execute
+from coresift.select import select as choose
+from coresift.selectors import Brief
 
 PROMISED = (
     *("settings.yaml", "coreset.jsonl", "coreset.npz", "coreset.json", "alpha_search.csv", "skipped.jsonl"),
@@ -135,6 +137,37 @@ def test_other_settings_in_the_same_folder_are_refused_with_the_difference(finis
     other = resolve({**yaml.safe_load(finished.settings_file.read_text()), "seed": 7})
     with pytest.raises(RunError, match="seed: the folder has 0, this run needs 7"):
         Run(other)
+
+
+def test_a_selection_with_too_little_memory_goes_on_with_more_and_extracts_nothing_again(
+    recipe: dict[str, Any], tmp_path: Path
+) -> None:
+    values = {**recipe, "out": str(tmp_path / "run"), "train": None, "compare": {}, "merge": False}
+    with pytest.raises(SelectionError, match="needs .* beyond the features, and the memory given is 1 KB"):
+        select(Run(resolve({**values, "memory": "1kB"})), say=quiet)
+    before = contents(tmp_path / "run" / "features"), contents(tmp_path / "run" / "warmup")
+    run = Run(resolve({**values, "memory": "150MB"}))
+    costs = run.costs
+    coreset = select(run, say=quiet)
+    assert len(coreset) == 10 and {stage: run.costs[stage] for stage in costs} == costs
+    assert (contents(run.folder / "features"), contents(run.folder / "warmup")) == before
+    assert yaml.safe_load(run.settings_file.read_text())["memory"] == "150MB"
+
+
+def test_memory_other_than_a_coreset_was_chosen_with_is_refused(finished: Run) -> None:
+    other = resolve({**yaml.safe_load(finished.settings_file.read_text()), "memory": "2GB"})
+    with pytest.raises(RunError, match="memory: the folder has 'auto', this run needs '2GB'"):
+        Run(other)
+
+
+def test_another_alpha_is_chosen_from_what_a_run_has_stored(finished: Run) -> None:
+    before, costs = contents(finished.folder / "features"), finished.costs
+    method = Brief(dim=64, preconditioner="adam", alpha=0.3)
+    other = choose(method, extract(finished, say=quiet), 0.1, ids=finished.inputs.chosen_from.ids)
+    assert other.diagnostics["alpha"] == 0.3
+    places = finished.inputs.candidates[other.indices]
+    assert [finished.inputs.pool[int(place)].id for place in places] == list(other.ids)
+    assert (contents(finished.folder / "features"), finished.costs) == (before, costs)
 
 
 def test_a_pool_that_changed_under_a_run_is_refused(recipe: dict[str, Any], tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from report_views import bare_view, full_view
 
 from coresift.report import page as page_module
-from coresift.report import theme
+from coresift.report import theme, words
 from coresift.report.figures import FIGURES
 from coresift.report.page import write_report
 
@@ -264,6 +264,30 @@ def test_a_precision_finer_than_the_pool_resolves_is_said_on_the_page(tmp_path, 
 def test_stochastic_picks_are_said_to_be_so_with_their_guarantee(tmp_path, quick):
     text = text_of(told(SMALL, stochastic={"epsilon": 0.05, "size": 8}), tmp_path)
     assert "Stochastic greedy: at any one α, in expectation at least 1 − 1/e − ε = 58.2 % of the best value" in text
+
+
+def test_examples_that_no_pick_stands_for_are_counted_beside_the_weights(tmp_path, quick):
+    said = "The weight of a pick is the number of candidates it stands for."
+    assert f"{said} No pick stands for 12 of 80, which" in text_of(told(SMALL, unrepresented=12), tmp_path)
+    assert "No pick stands for" not in text_of(told(SMALL, unrepresented=0), tmp_path)
+
+
+def test_weights_of_rounds_count_uses(tmp_path, quick):
+    weights = words.weighed(replace(SMALL, rounds=[{"round": 0}]))
+    assert weights == "The weight of a pick is the number of rounds that trained on it."
+
+
+def test_scaled_picks_without_a_bound_are_told_from_real_errors(tmp_path, quick):
+    coreset = {**SMALL.coreset, "diagnostics": {"e_SFT": 3.0}, "provenance": {"settings": {"norm_power": 0.5}}}
+    text = text_of(replace(SMALL, method="gradmatch", coreset=coreset), tmp_path)
+    assert "Picks were made on scaled gradients" in text and "bound nothing" not in text and "at most A" not in text
+
+
+def test_an_epsilon_that_is_not_met_is_said_at_the_top(tmp_path, quick):
+    cover = {"epsilon": 0.1, "limit": 40.0, "met": False, "picks": 8}
+    said = "An ε of 0.1 is not met: with 8 picks the covering error is 55, and it allows 40. A larger budget comes"
+    assert said in text_of(told(SMALL, cover=cover, B_SFT=55.0), tmp_path)
+    assert "is not met" not in text_of(told(SMALL, cover={**cover, "met": True}, B_SFT=39.0), tmp_path)
 
 
 def test_unweighted_training_is_said_at_the_top(tmp_path, quick):

@@ -53,10 +53,19 @@ def test_an_even_cloud_stays_where_it_is():
     assert not changed and np.array_equal(moved, points)
 
 
-def test_rows_without_a_place_are_kept_as_holes():
+def test_rows_without_a_place_are_kept_as_holes_where_another_space_has_them():
     points = np.array([[0.0, 1.0], [np.nan, np.nan], [2.0, 3.0]])
-    view = bare_view(pool={"n": 3}, coreset={"indices": [0], "weights": [3.0]}, spaces={"knowledge": points})
-    assert scatter_data(view)["spaces"] == [{"name": "knowledge", "points": [None, [2.0, 3.0], [0.0, 1.0]]}]
+    spaces = {"knowledge": points, "response": np.ones((3, 2))}
+    view = bare_view(pool={"n": 3}, coreset={"indices": [0], "weights": [3.0]}, spaces=spaces)
+    assert scatter_data(view)["spaces"][0] == {"name": "knowledge", "points": [None, [2.0, 3.0], [0.0, 1.0]]}
+    assert scatter_data(view)["spaces"][1]["name"] == "response"
+
+
+def test_examples_without_a_place_take_none_of_the_room_for_those_with_one():
+    points = np.full((20_000, 2), np.nan)
+    points[::10] = 1.0
+    view = bare_view(pool={"n": 20_000}, coreset={"indices": [0], "weights": [1.0]}, spaces={"response": points})
+    assert drawn_positions(view).tolist() == [*range(10, 20_000, 10), 0] and scatter_data(view)["unchosen"] == 1999
 
 
 def test_no_space_gives_no_chart_and_long_texts_are_cut():

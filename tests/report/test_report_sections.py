@@ -63,6 +63,26 @@ def test_the_bound_of_the_response_error_is_the_sum_of_both_bounds():
     assert knowledge["share"] == pytest.approx(knowledge["error"] / knowledge["bound"])
 
 
+def measured(settings, **diagnostics):
+    return replace(
+        FULL, coreset={**FULL.coreset, "diagnostics": diagnostics, "provenance": {"settings": settings}}, trials=()
+    )
+
+
+def test_a_response_with_distances_of_its_own_is_bounded_by_them_and_not_by_the_sum():
+    own = measured({}, **{**FULL.diagnostics, "A_SFT": 9000.0, "B_SFT": 8000.0})
+    response = sections.gradient_rows(own)[-1]
+    assert (response["space"], response["bound"], response["cover"]) == ("response", 9000.0, 8000.0)
+    assert response["share"] == pytest.approx(FULL.diagnostics["e_SFT"] / 9000)
+
+
+def test_the_one_space_of_a_method_is_called_by_its_loss():
+    (row,) = sections.gradient_rows(measured({"loss": "knowledge"}, e_SFT=3.0, A_SFT=6.0, B_SFT=6.0))
+    assert row == {"space": "knowledge", "error": 3.0, "bound": 6.0, "cover": 6.0, "share": 0.5}
+    (fitted,) = sections.gradient_rows(measured({}, e_SFT=3.0))
+    assert fitted == {"space": "response", "error": 3.0, "bound": None, "cover": None, "share": None}
+
+
 @pytest.mark.parametrize("settings", [{"unit_norm": True}, {"norm_power": 0.5}])
 def test_scaled_distances_are_never_shown_as_a_bound_of_real_errors(settings):
     coreset = {**FULL.coreset, "provenance": {"settings": {"norm_power": 1.0, **settings}}}

@@ -35,6 +35,13 @@ def test_examples_that_could_not_be_chosen_are_named():
     assert words.chosen(view) == "1 of the pool's 10 examples, of which 8 could be chosen, were chosen at random."
 
 
+def test_candidates_drawn_from_the_pool_are_told_from_it():
+    coreset = {"indices": [1], "weights": [8.0], "provenance": {"n": 8}}
+    view = bare_view(method="kcenter", coreset=coreset, settings={"pool": {"examples": 8}})
+    assert words.title(view) == "k-center chose 1 of 8 candidates (of 10 in the pool)"
+    assert "from each candidate to the nearest pick" in words.summed(view) and "pool example" not in words.summed(view)
+
+
 def test_the_whole_pool_is_what_could_be_chosen():
     coreset = {"indices": list(range(8)), "weights": [1.0] * 8, "provenance": {"n": 8}}
     view = bare_view(method="full", coreset=coreset)

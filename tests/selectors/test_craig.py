@@ -1,6 +1,7 @@
 """CRAIG: the six-point example, the size version and the cover version."""
 
 import json
+from typing import Any
 
 import pytest
 import torch
@@ -22,7 +23,7 @@ def pool(n: int = 120, d: int = 5) -> torch.Tensor:
     return torch.randn(n, d, generator=torch.Generator().manual_seed(3)) + 0.5
 
 
-def craig(rows: torch.Tensor, budget: object, **settings: object) -> object:
+def craig(rows: torch.Tensor, budget: Any, **settings: Any) -> Any:
     method = Craig(dim=rows.shape[1], **settings)
     return select(method, InMemoryFeatures({method.gradient.stored: rows}), budget)
 
@@ -72,6 +73,7 @@ def test_the_budget_is_the_most_the_cover_version_takes() -> None:
     coreset = craig(pool(), 3, epsilon=0.01)
     assert len(coreset) == 3 and coreset.diagnostics["cover"]["met"] is False
     assert "shortfall" not in coreset.diagnostics
+    assert "An ε of 0.01 is not met: with 3 picks" in coreset.diagnostics["cover"]["says"]
 
 
 def test_epsilon_zero_takes_one_of_each_different_row() -> None:
@@ -85,6 +87,8 @@ def test_budgets_below_and_above_the_cover_are_told_apart() -> None:
     small, same, large = craig(rows, [2, stop, 120], epsilon=0.5)
     assert [len(each) for each in (small, same, large)] == [2, stop, stop]
     assert ["shortfall" in each.diagnostics for each in (small, same, large)] == [False, False, True]
+    assert small.diagnostics["cover"]["says"].endswith(f"It takes {stop} picks.")
+    assert "says" not in same.diagnostics["cover"] and "says" not in large.diagnostics["cover"]
     json.dumps(dict(large.diagnostics), allow_nan=False)
 
 

@@ -90,7 +90,7 @@ def test_blocks_on_a_gpu_are_counted() -> None:
 
 @given(st.integers(3_000, 200_000))
 def test_the_memory_that_a_reason_names_gets_that_way_when_given(n: int) -> None:
-    named = parse_memory(plan(n, [64], 10**15).reason.split("24 bits need ")[1])
+    named = parse_memory(plan(n, [64], 10**15).reason.split("24 bits needs ")[1])
     assert named is not None and plan(n, [64], named).bits == 24
 
 

@@ -63,8 +63,10 @@ def stored(run: Path, space: str) -> Tensor:
     """The gradients of one space that a run folder holds (n x d, float32).
 
     Raises:
-        SettingsError: If the run holds none, or those of several settings.
+        SettingsError: If there is no such folder, or it holds none, or those of several settings.
     """
+    if not run.is_dir():
+        raise SettingsError(f"--run {run}: no such folder. Name the folder of a finished run, such as runs/NAME.")
     folders = sorted((run / "features").glob(f"{space}-*/manifest.json"))
     if len(folders) != 1:
         raise SettingsError(

@@ -24,6 +24,7 @@ from coresift.selectors.brief import Brief
 from coresift.submodular.distances import Blend
 from coresift.submodular.greedy import cover_all
 from coresift.submodular.plan import plan
+from coresift.submodular.products import NOISE
 from coresift.submodular.tiled import Tiled
 from coresift.submodular.underway import Cover
 
@@ -35,12 +36,19 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--budget", default="5%", help="as for `coresift select` (default 5%%)")
     parser.add_argument("--memory", default="auto", help="memory beyond the features, such as 3GB (default auto)")
     parser.add_argument("--alpha", type=float, help="one balance instead of the whole search")
+    parser.add_argument(
+        "--precision",
+        choices=tuple(NOISE),
+        default="highest",
+        help="of float32 products, as torch calls it: high allows TF32 on a GPU (default %(default)s)",
+    )
     parser.add_argument("--cover", action="store_true", help="the cover alone, without a matrix, in passes of products")
     pools.options(parser)
 
 
 def measure(asked: argparse.Namespace) -> Iterator[Table]:
     """One selection: repeats belong in processes of their own."""
+    torch.set_float32_matmul_precision(asked.precision)
     method = Brief(dim=asked.dim, alpha=asked.alpha)
     pair = pools.spaces(asked.n, asked.dim, asked.norms, seed=asked.seed)
     if asked.cover:

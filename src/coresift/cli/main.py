@@ -10,6 +10,9 @@ from coresift import __version__
 from coresift.cli import bench, demo, inspect, merge, run, schema, select, stages
 from coresift.errors import CoresiftError
 
+INTERRUPTED = 130
+"""The exit code of what Ctrl-C ended, so that `coresift ... && next` goes no further."""
+
 app = typer.Typer(
     name="coresift",
     help="Choose a small weighted subset of an instruction pool, train on it, show what it cost and what it kept.",
@@ -44,18 +47,18 @@ app.command("bench", context_settings={"allow_interspersed_args": False})(bench.
 
 
 def run_command(arguments: list[str] | None = None) -> int:
-    """Run one command line. Returns the exit code: 0, or 2 for anything the user can fix."""
+    """Run one command line. Returns the exit code: 0, 2 for anything the user can fix, 130 when interrupted."""
     _quiet_libraries()
     try:
-        app(args=arguments, standalone_mode=False)
+        code = app(args=arguments, standalone_mode=False)  # what ends a command early is returned, not raised
+        if code == INTERRUPTED:
+            raise KeyboardInterrupt
     except CoresiftError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    except typer.Exit as exit:
-        return exit.exit_code
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, typer.Abort):  # typer's releases differ in which it is
         print("interrupted: run the same command again to go on from here", file=sys.stderr)
-        return 130
+        return INTERRUPTED
     except OSError as error:
         if error.filename is None:
             raise
@@ -67,7 +70,7 @@ def run_command(arguments: list[str] | None = None) -> int:
                 print(f"error: {error.format_message()}", file=sys.stderr)
             return 2
         raise
-    return 0
+    return code or 0
 
 
 def _quiet_libraries() -> None:

@@ -39,6 +39,7 @@ def select(
             f"{missing} is missing. Usage: coresift select POOL --model MODEL --budget 0.05 --out DIR "
             "(or: coresift select RECIPE.yaml)."
         )
+    _refuse_method_without_coreset(method)
     _one_line(_recipe(pool, model, budget or ["0.05"], out, method, map, skip_bad_rows), set)
 
 
@@ -46,6 +47,20 @@ def _is_shipped(name: str) -> bool:
     from coresift.pipeline.recipes import shipped_recipes
 
     return name in shipped_recipes() and not Path(name).exists()
+
+
+def _refuse_method_without_coreset(method: str) -> None:
+    """Raise SettingsError if there is no such method, or it chooses only while a model is trained."""
+    from coresift.online import POLICIES
+    from coresift.pipeline.methods import refuse_unknown
+    from coresift.selectors import SELECTORS
+
+    if method in POLICIES:
+        raise SettingsError(
+            f"--method {method}: it chooses while the model is trained, and `select` trains no final model. Start from "
+            "a recipe that does: coresift run lead-small --set pool.path=FILE"
+        )
+    refuse_unknown(method, SELECTORS)
 
 
 def _stage(recipe: str, model: str | None, out: Path | None, overrides: list[str] | None) -> None:

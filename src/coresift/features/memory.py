@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+import numpy as np
+import torch
 from torch import Tensor
 
 from coresift.errors import FeatureError
@@ -12,14 +14,15 @@ class InMemoryFeatures:
     """Arrays held by spec; a spec that only rescales a held one is computed on reading.
 
     Args:
-        arrays: One n x d array per spec, all with the same n.
+        arrays: One n x d array per spec (torch or NumPy), all with the same n.
 
     Raises:
-        FeatureError: If there is no array, one is not two-dimensional, or the numbers of rows differ.
+        FeatureError: If there is no array, a key is no spec, an array is not two-dimensional or not of numbers, or the
+            numbers of rows differ.
     """
 
-    def __init__(self, arrays: Mapping[FeatureSpec, Tensor]) -> None:
-        self._arrays = dict(arrays)
+    def __init__(self, arrays: Mapping[FeatureSpec, Tensor | np.ndarray]) -> None:
+        self._arrays = {_spec(key): _tensor(rows, key.key) for key, rows in arrays.items()}
         if len(self._arrays) == 0:
             raise FeatureError("no arrays given: features need at least one spec with its n x d array.")
         for spec, rows in self._arrays.items():
@@ -43,3 +46,19 @@ class InMemoryFeatures:
             return spec.transform(self._arrays[spec.stored])
         held = ", ".join(sorted(known.key for known in self._arrays))
         raise FeatureError(f"no array for {spec.key}. Held: {held}. Extract that spec or select with one that is held.")
+
+
+def _spec(key: FeatureSpec) -> FeatureSpec:
+    if not isinstance(key, FeatureSpec):
+        raise FeatureError(
+            f"features are held by spec, not by {key!r}. Take the specs from the method: Brief().knowledge, or one of "
+            "method.requires."
+        )
+    return key
+
+
+def _tensor(rows: Tensor | np.ndarray, name: str) -> Tensor:
+    try:
+        return torch.as_tensor(rows)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise FeatureError(f"{name}: not an array of numbers ({error}). Pass an n x d array.") from None

@@ -1,5 +1,7 @@
 """The `method` of a recipe: a one-shot selector or a policy, with its settings, from a mapping and back."""
 
+import difflib
+from collections.abc import Iterable
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, PlainSerializer, ValidationError, WithJsonSchema
@@ -26,14 +28,22 @@ def parse_method(value: Any, place: str = "method", known: dict[str, Any] = METH
         return value
     settings = dict(value)
     name = settings.pop("name", None)
-    if name not in known:
-        raise SettingsError(f"{place}.name is {name!r}. Known methods: {', '.join(sorted(known))}.")
+    refuse_unknown(name, known, place)
     if name == Static.name and "selector" in settings:
         settings["selector"] = parse_method(settings["selector"], f"{place}.selector", SELECTORS)
     try:
         return known[name](**settings)
     except ValidationError as error:
         raise SettingsError(in_words(error, known[name], f"{place}.", owner=name)) from None
+
+
+def refuse_unknown(name: Any, known: Iterable[str], place: str = "method") -> None:
+    """Raise SettingsError unless `name` is one of the known methods; the nearest of them is named."""
+    names = sorted(known)
+    if name not in names:
+        close = difflib.get_close_matches(str(name), names, n=1)
+        hint = f" Did you mean {close[0]!r}?" if close else ""
+        raise SettingsError(f"{place}.name is {name!r}.{hint} Known methods: {', '.join(names)}.")
 
 
 def dump_method(method: Any) -> dict[str, Any]:

@@ -26,13 +26,14 @@ class Run:
         resolved: The recipe with the origin of every value.
 
     Raises:
-        RunError: If the folder was made with other settings; the differences are listed.
+        RunError: If the folder is a file, or was made with other settings; the differences are listed.
     """
 
     def __init__(self, resolved: Resolved) -> None:
         self.resolved = resolved
         self.recipe: Recipe = resolved.recipe
         self.folder = Path(self.recipe.out or Path("runs") / self.recipe.name)
+        self._refuse_file()
         self._refuse_other_settings()
 
     @cached_property
@@ -45,11 +46,20 @@ class Run:
         """The resolved recipe; written once the inputs have been read without a fault."""
         return self.folder / "settings.yaml"
 
+    def _refuse_file(self) -> None:
+        if self.folder.is_file():
+            raise RunError(
+                f"{self.folder} is a file, and a run needs a folder. Name a new one (--out or --set out=...)."
+            )
+
     def _refuse_other_settings(self) -> None:
         found = self._recorded()
         if found is None or len(self.costs) == 0:
             return  # no stage has finished here: there is nothing that other settings could be mixed with
-        differences = both_sides(found, self.recipe.model_dump(mode="json"), holder="the folder")
+        wanted = self.recipe.model_dump(mode="json")
+        if not (self.folder / "coreset.jsonl").exists():
+            found["memory"] = wanted["memory"]  # nothing but the selection uses it: a larger one must not cost the rest
+        differences = both_sides(found, wanted, holder="the folder")
         if differences:
             raise RunError(
                 f"{self.folder} was made with other settings:\n{differences}\n"

@@ -88,7 +88,7 @@ def select(run: Run, *, say: Say = print) -> Coreset:
 
 def _claims(coreset: Coreset) -> list[str]:
     """What the coreset says about its search and its picks, as it stands in `coreset.json`."""
-    found = {key: coreset.diagnostics.get(key) or {} for key in ("search", "stochastic", "certificate")}
+    found = {key: coreset.diagnostics.get(key) or {} for key in ("search", "stochastic", "cover", "certificate")}
     return [f"{key}: {facts['says']}" for key, facts in found.items() if facts.get("says")]
 
 

@@ -121,7 +121,7 @@ def pareto_figure(view: RunView, theme: Theme) -> "Figure | None":
 
 
 def spaces_figure(view: RunView, theme: Theme) -> "Figure | None":
-    """Both gradient spaces: the pool in grey, the picks in colour, their area growing with their weight."""
+    """Each gradient space: the pool in grey, the picks in colour, their area growing with their weight."""
     spaces = spaces_of(view)
     if not spaces:
         return None

@@ -16,7 +16,7 @@ from coresift import units
 from coresift.files import write_text, write_whole
 from coresift.report import rounds, sections, tables, words
 from coresift.report.figures import alt_texts, draw
-from coresift.report.scatter import MOST_UNCHOSEN, scatter_data, script_json, shorten, spaces_of
+from coresift.report.scatter import MOST_UNCHOSEN, scatter_data, script_json, shorten, spaces_of, unchosen_positions
 from coresift.report.view import RunView
 
 HERE = Path(__file__).parent
@@ -91,7 +91,7 @@ def _data_uri(content: bytes) -> str:
 def _facts(view: RunView) -> dict[str, Any]:
     """Everything the template prints, already computed."""
     costs, totals = sections.cost_rows(view)
-    data = scatter_data(view)
+    data, unchosen = scatter_data(view), len(unchosen_positions(view))
     return {
         "title": words.title(view),
         "lede": [words.chosen(view), words.trained(view)],
@@ -103,19 +103,23 @@ def _facts(view: RunView) -> dict[str, Any]:
         "part_titles": tables.METRICS,
         "arms": rounds.arm_rows(view),
         "estimates": rounds.estimate_rows(view),
+        "unsearched": words.unsearched(view),
         "trial": sections.chosen_trial(view),
         "data": data,
         "data_json": Markup(script_json(data)) if data else "",
-        "subsampled": view.n - len(view.indices) > MOST_UNCHOSEN,
+        "unchosen": unchosen,
+        "subsampled": unchosen > MOST_UNCHOSEN,
         "moved": [name for name, (_, moved) in spaces_of(view).items() if moved],
         "mix": sections.source_mix(view),
         "lengths": sections.length_rows(view),
         "weight": sections.weight_facts(view),
+        "weighed": words.weighed(view),
         "heaviest": sections.heaviest(view),
         "certificate": words.certificate(view),
         "summed": words.summed(view),
         "in_expectation": words.in_expectation(view),
-        "scaled": sections.scaled_distances(view),
+        "compared": words.compared(view),
+        "about_bounds": words.about_bounds(view),
         "gradients": sections.gradient_rows(view),
         "costs": costs,
         "cost_totals": totals,

@@ -1,4 +1,4 @@
-"""The picks within both gradient spaces: which points are drawn, where, and the data block of the hover chart."""
+"""The picks within the gradient spaces: which points are drawn, where, and the data block of the hover chart."""
 
 import json
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ import numpy as np
 from coresift.report.view import RunView
 from coresift.seeds import generator
 
-SPACES = ("knowledge", "following")
+SPACES = ("knowledge", "following", "response")
 MOST_UNCHOSEN = 4000
 LONGEST_TEXT = 280
 FAR = 3.0
@@ -17,11 +17,17 @@ FAR = 3.0
 
 def drawn_positions(view: RunView) -> np.ndarray:
     """Pool positions to draw: at most `MOST_UNCHOSEN` unchosen ones (the same ones every time), then all picks."""
-    unchosen = np.setdiff1d(np.arange(view.n), view.indices)
+    unchosen = unchosen_positions(view)
     if len(unchosen) > MOST_UNCHOSEN:
         keep = generator(0, "report", "scatter", view.n).choice(len(unchosen), MOST_UNCHOSEN, replace=False)
         unchosen = unchosen[np.sort(keep)]
     return np.concatenate([unchosen, view.indices])
+
+
+def unchosen_positions(view: RunView) -> np.ndarray:
+    """Pool positions placed in some space and not chosen; examples that could not be chosen have no place."""
+    placed = [np.isfinite(points).all(axis=1) for points in view.spaces.values() if len(points) > 0]
+    return np.setdiff1d(np.flatnonzero(np.any(placed, axis=0)), view.indices)
 
 
 def spread_out(points: np.ndarray) -> tuple[np.ndarray, bool]:

@@ -9,6 +9,8 @@ import numpy as np
 from coresift.report.view import RunView
 
 Facts = dict[str, Any]
+MEASURED = {"knowledge": "KN", "following": "IF", "response": "SFT"}
+"""Space -> how its numbers e, A and B end in the diagnostics."""
 
 
 def source_mix(view: RunView) -> list[Facts]:
@@ -149,21 +151,42 @@ def scaled_distances(view: RunView) -> bool:
 
 
 def gradient_rows(view: RunView) -> list[Facts]:
-    """Error of the weighted gradient sum per space, beside its bound: ||e_X|| <= A_X, ||e_SFT|| <= A_KN + A_IF.
+    """Error of the weighted gradient sum in each space that the method looked at, with what was measured beside it.
 
-    The bound is None where A was measured on scaled gradients: the errors are always those of the real ones.
+    A bounds the error in its space. Where the response has no A of its own, it is bounded by the sum of the other two,
+    since its gradient is theirs. A method of one space says SFT for whichever loss it looked at. The bound is None
+    where A was not measured, or on scaled gradients: the errors are always those of the real ones.
+
+    Returns:
+        Rows {space, error, bound, cover, share}: ||e||, A, B, and ||e|| / A; empty when no error was measured.
     """
-    found, bounds = view.diagnostics, []
-    if scaled_distances(view):
-        found = {**found, "A_KN": None, "A_IF": None}
-    for name, error, bound, cover in (("knowledge", "e_KN", "A_KN", "B_KN"), ("following", "e_IF", "A_IF", "B_IF")):
-        if found.get(error) is not None:
-            bounds.append({"space": name, "error": found[error], "bound": found.get(bound), "cover": found.get(cover)})
-    if found.get("e_SFT") is not None:
-        parts = [float(found[key]) for key in ("A_KN", "A_IF") if found.get(key) is not None]
-        bound_sum = sum(parts) if len(parts) == 2 else None
-        bounds.append({"space": "response (their sum)", "error": found["e_SFT"], "bound": bound_sum, "cover": None})
-    return [{**row, "share": row["error"] / row["bound"] if row["bound"] else None} for row in bounds]
+    found = view.diagnostics
+    rows = [
+        {"space": space, "error": found[f"e_{key}"], "bound": found.get(f"A_{key}"), "cover": found.get(f"B_{key}")}
+        for space, key in MEASURED.items()
+        if found.get(f"e_{key}") is not None
+    ]
+    if len(rows) == 1 and rows[0]["space"] == "response":
+        rows[0]["space"] = loss_covered(view)
+    if response_is_their_sum(view):
+        rows[-1]["space"] = "response (their sum)"
+        rows[-1]["bound"] = float(found["A_KN"]) + float(found["A_IF"])
+    for row in rows:
+        row["bound"] = None if scaled_distances(view) else row["bound"]
+        row["share"] = row["error"] / row["bound"] if row["bound"] else None
+    return rows
+
+
+def loss_covered(view: RunView) -> str:
+    """The loss whose gradients a method of one space looked at."""
+    return str((view.provenance.get("settings") or {}).get("loss", "response"))
+
+
+def response_is_their_sum(view: RunView) -> bool:
+    """Whether the response is bounded by the other two spaces, for want of distances of its own."""
+    found = view.diagnostics
+    known = [found.get(key) is not None for key in ("e_SFT", "A_KN", "A_IF")]
+    return all(known) and found.get("A_SFT") is None
 
 
 def chosen_trial(view: RunView) -> int | None:

@@ -22,15 +22,15 @@ class RunView:
         pool: `n`; `sources` (source -> count); `lengths` (response tokens per example; None where it was not
             rendered); `excluded` (list of {id, reason}); `duplicates` and `skipped` (counts); `fingerprint`.
         coreset: `indices` (pool positions in pick order), `ids`, `weights`, `diagnostics`, `provenance`.
-            Diagnostics read here: alpha, alpha_mode, B_KN, B_IF, A_KN, A_IF, e_KN, e_IF, e_SFT,
-            effective_size, certificate {error, lower_bound}. B and A are sums over the pool.
+            Diagnostics read here: alpha, alpha_mode, coefficients, effective_size, unrepresented, weight_sum, cover,
+            certificate {error, lower_bound}, and B, A and e of KN, IF and SFT. B and A are sums over the candidates.
         settings: the resolved recipe, nested.
         origins: dotted setting -> where its value came from ("recipe", "--set", "default").
         source: where the values of settings without an origin came from; empty when not recorded.
         budget: the budget as it was asked for, e.g. "5%"; empty when not recorded.
         weighting: how the final training used the weights; None when no final model was trained here.
         trials: one {alpha, B_KN, B_IF} per alpha tried, in the order tried.
-        spaces: "knowledge" and "following" -> a 2-D projection `[n, 2]`; NaN rows are not drawn.
+        spaces: "knowledge", "following" or "response" -> a 2-D projection `[n, 2]`; NaN rows are not drawn.
         texts: a short text per pool example, shown on hover.
         ids: the id per pool example, shown on hover.
         example_sources: the source per pool example.

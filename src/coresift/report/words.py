@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from coresift.claims import certified, expected, unresolved
+from coresift.claims import certified, expected, uncovered, unresolved
+from coresift.report.sections import gradient_rows, loss_covered, response_is_their_sum, scaled_distances
 from coresift.report.tables import spread_of, value_of
 from coresift.report.view import RunView
 from coresift.units import count, is_number, number
@@ -42,7 +43,10 @@ def title(view: RunView) -> str:
         return f"All {count(view.n)} examples were kept"
     if picks == view.candidates:
         return f"All {count(picks)} candidates of {count(view.n)} examples were kept"
-    return f"{method_name(view.method)} chose {count(picks)} of {count(view.n)} examples"
+    chose = f"{method_name(view.method)} chose {count(picks)} of"
+    if (view.settings.get("pool") or {}).get("examples") is not None:
+        return f"{chose} {count(view.candidates)} candidates (of {count(view.n)} in the pool)"
+    return f"{chose} {count(view.n)} examples"
 
 
 def chosen(view: RunView) -> str:
@@ -60,7 +64,7 @@ def chosen(view: RunView) -> str:
         sentence = f"{start}{method_name(view.method)} chose {picks} of the pool's {whole} examples{limits}"
     short = view.diagnostics.get("shortfall")
     fewer = f" That is fewer than asked for: {short}." if short else ""
-    return sentence[0].upper() + sentence[1:] + _alpha(view) + "." + _flat(view) + fewer
+    return sentence[0].upper() + sentence[1:] + _alpha(view) + "." + _flat(view) + fewer + _uncovered(view)
 
 
 def budget_words(budget: str) -> str:
@@ -91,6 +95,80 @@ def _flat(view: RunView) -> str:
     search = view.diagnostics.get("search") or {}
     said = unresolved(search) if view.diagnostics.get("alpha_mode") == "searched" else ""
     return f" {said}" if said else ""
+
+
+def _uncovered(view: RunView) -> str:
+    """That the covering error is above what was asked for."""
+    cover = view.diagnostics.get("cover")
+    said = uncovered(cover, view.diagnostics.get("B_SFT"), len(view.indices)) if cover else ""
+    return f" {said}" if said else ""
+
+
+def everything(view: RunView) -> str:
+    """What all sums run over."""
+    return "the whole pool" if view.candidates == view.n else f"all {count(view.candidates)} candidates"
+
+
+def unsearched(view: RunView) -> str:
+    """Why there is no search to show; empty where there is one."""
+    found = view.diagnostics
+    if found.get("alpha_mode") == "fixed":
+        return f"α was fixed at {number(found['alpha'], digits=3)}, so nothing was searched."
+    if found.get("coefficients") is not None:
+        factors = zip(found["coefficients"], ("response", "knowledge", "following"), strict=True)
+        given = ", ".join(f"{factor:g} × {space}" for factor, space in factors)
+        return f"Coefficients of the distances were given ({given}), so nothing was searched."
+    return "" if len(view.trials) > 0 else f"The method {view.method} searches no α."
+
+
+def weighed(view: RunView) -> str:
+    """What a weight means, and whom no pick stands for."""
+    if len(view.rounds) > 0:
+        return "The weight of a pick is the number of rounds that trained on it."
+    if view.method == "gradmatch":
+        return (
+            "The weights were fitted: with them the gradients of the picks add up, as nearly as they can, to those of "
+            f"{everything(view)}. They need not sum to its size, and a pick stands for no particular examples."
+        )
+    meaning = "The weight of a pick is the number of candidates it stands for."
+    missing = view.diagnostics.get("unrepresented") or 0
+    if missing == 0:
+        return meaning
+    return f"{meaning} No pick stands for {count(missing)} of {count(view.candidates)}, which the weights leave out."
+
+
+def compared(view: RunView) -> str:
+    """What a gradient error is, and what bounds it."""
+    error = (
+        f"The gradient of {everything(view)} against the weighted gradient of the picks, both summed: ‖e‖ is the "
+        "length of the difference."
+    )
+    scaled = scaled_distances(view)
+    if all(view.diagnostics.get(key) is None for key in ("A_KN", "A_IF", "A_SFT")):
+        real = " Picks were made on scaled gradients (unit_norm or norm_power); the errors are those of the real ones."
+        return f"{error} {method_name(view.method)} gives no bound on it.{real if scaled else ''}"
+    if scaled:
+        return (
+            f"{error} Distances were measured between scaled gradients (unit_norm or norm_power), the errors between "
+            "the gradients as they are, so the distances bound nothing here."
+        )
+    return (
+        f"{error} It is at most A, the sum of distances from each example to the pick that stands for it. A bound far "
+        "above the error means that errors of single examples cancel."
+    )
+
+
+def about_bounds(view: RunView) -> str:
+    """The small print under the gradient errors."""
+    rows, scaled, said = gradient_rows(view), scaled_distances(view), []
+    covered = "B sums the distances from each example to its nearest pick"
+    if len(rows) > 1 and any(row["cover"] is not None for row in rows):
+        said.append(f"{covered} in that space alone, so B ≤ A; B bounds no gradient error.")
+    elif any(row["cover"] is not None for row in rows):
+        said.append(f"{covered}." if scaled else f"{covered}, which here is the pick that stands for it: B is A.")
+    if response_is_their_sum(view) and not scaled:
+        said.append("For the response gradient, which is the sum of the two, the bound is the sum of theirs.")
+    return " ".join([*said, "All errors suppose the weights: unweighted training follows a different sum."])
 
 
 def trained(view: RunView) -> str:
@@ -139,10 +217,11 @@ def summed(view: RunView) -> str:
         distance = "(1 − α) × knowledge distance + α × following distance, at the α used"
         holds = "this pool, these gradients and this α"
     else:
-        distance = f"between {(view.provenance.get('settings') or {}).get('loss', 'response')} gradients"
+        distance = f"between {loss_covered(view)} gradients"
         holds = "this pool and these gradients"
+    each, over = ("pool example", "pool") if view.candidates == view.n else ("candidate", "candidates")
     return (
-        f"The distance is that from each pool example to the nearest pick, {distance}, summed over the pool. The "
+        f"The distance is that from each {each} to the nearest pick, {distance}, summed over the {over}. The "
         f"statement holds for {holds}; it says nothing about accuracy after training."
     )
 

@@ -62,7 +62,8 @@ def plan(n: int, dims: Sequence[int], memory: int, device: str = "cpu") -> Plan:
     for number, (bits, need) in enumerate(ways):
         if need <= memory:
             more = f"; {ways[0][0]} bits would need {_needed(ways[0][1])}" if number > 0 else ""
-            reason = f"{_count(len(dims))} of {bits} bits need {_needed(need)}{more}"
+            verb = "needs" if len(dims) == 1 else "need"
+            reason = f"{_count(len(dims))} of {bits} bits {verb} {_needed(need)}{more}"
             return Plan("dense", bits, need, MOST, reason)
     fixed, most = _tiled(n, dims, device), min(MOST, LISTED * n * n)
     least = fixed + math.ceil(PAIR * min(most, LEAST * n))
