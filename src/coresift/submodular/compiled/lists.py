@@ -43,7 +43,11 @@ def lists_lazily(
     begin: int,
     end: int,
 ) -> None:
-    """`lazily` on lists of the pairs that still matter."""
+    """Picks number `begin` to `end` - 1 by lazy evaluation on lists of the pairs that still matter.
+
+    `bounds` (int64) are never below the true gains, and are exact where `seen` is the number of the pick; picked ones
+    are negative.
+    """
     for number in range(begin, end):
         top = heap[0]
         while stale(top, bounds, seen, number):
