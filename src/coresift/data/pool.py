@@ -10,37 +10,80 @@ from typing import Any, Literal, overload
 from coresift import fingerprints
 from coresift.errors import DataError
 
-Role = Literal["system", "user", "assistant"]
+Role = Literal["system", "user", "assistant", "tool"]
 Row = Mapping[str, Any]
 """A record as it stood in the input file."""
 
 
 @dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A call of a tool, as the assistant writes it.
+
+    Attributes:
+        name: Of the tool.
+        arguments: As JSON text.
+        id: What the tool's answer refers to, or "".
+    """
+
+    name: str
+    arguments: str
+    id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
-    """One turn of a conversation."""
+    """One turn of a conversation.
+
+    Attributes:
+        role: Who speaks. A tool's answer is context, like what the user says.
+        content: The text; may be empty beside `tool_calls`.
+        learn: Whether a turn of the assistant is a response; one that is not to be learned is context.
+        reasoning: The thought that the assistant wrote before its content, without the marks around it, or "".
+        tool_calls: What the assistant calls, after its content; part of its response.
+        name: Of the tool that answers, or "".
+        call_id: The id of the call that a tool answers, or "".
+    """
 
     role: Role
     content: str
+    learn: bool = True
+    reasoning: str = ""
+    tool_calls: tuple[ToolCall, ...] = ()
+    name: str = ""
+    call_id: str = ""
+
+    @property
+    def facts(self) -> list[Any]:
+        """What identity is made of: role and content, and whatever else is not as usual."""
+        usual = Message(self.role, self.content)
+        fields = ("learn", "reasoning", "tool_calls", "name", "call_id")
+        more = {name: getattr(self, name) for name in fields if getattr(self, name) != getattr(usual, name)}
+        if "tool_calls" in more:
+            more["tool_calls"] = [[call.name, call.arguments, call.id] for call in self.tool_calls]
+        return [self.role, self.content, *([more] if more else [])]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Example:
-    """One conversation with at least one assistant turn; every assistant turn is a response.
+    """One conversation with at least one turn of the assistant that is to be learned.
 
     Attributes:
         id: Name that survives sorting, filtering and re-reading; unique within a pool.
         messages: The turns, in order.
         source: Where the example comes from (a data set, a task family), or "".
+        tools: The tools that may be called, as the JSON text of a list, or "".
     """
 
     id: str
     messages: tuple[Message, ...]
     source: str = ""
+    tools: str = ""
 
     @property
     def content_key(self) -> str:
         """A hash of the turns alone: equal exactly when two examples are exact duplicates."""
-        return fingerprints.of_json([[message.role, message.content] for message in self.messages])
+        turns = [message.facts for message in self.messages]
+        return fingerprints.of_json([*turns, {"tools": self.tools}] if self.tools else turns)
 
 
 @dataclass(frozen=True, slots=True)
