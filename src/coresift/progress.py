@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator
 from types import TracebackType
 from typing import TypeVar
 
+from coresift.terminal import shown
+
 T = TypeVar("T")
 
 PATIENCE = 2.0
@@ -25,7 +27,7 @@ class Progress:
     """
 
     def __init__(self, label: str, total: int, *, unit: str = "", begun: int = 0) -> None:
-        self.label, self.total, self.unit = label, total, unit
+        self.label, self.total, self.unit = shown(label), total, unit
         self.done = self._begun = begun
         self._began = self._shown = time.monotonic()
         self._bar: _Bar | None = None

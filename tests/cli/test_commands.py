@@ -256,3 +256,13 @@ def test_ctrl_c_ends_a_selection_with_code_130(files: Path, tmp_path: Path) -> N
     process.send_signal(signal.SIGINT)
     told = process.communicate(timeout=180)[1]
     assert process.returncode == 130 and told.endswith("interrupted: run the same command again to go on from here\n")
+
+
+def test_names_from_a_file_cannot_steer_the_terminal(coresift, tmp_path: Path) -> None:
+    pool = tmp_path / "pool.jsonl"
+    row = {"instruction": "What?", "output": "That.", "source": "\x1b[31mred\x1b]0;title\x07\u202etxt"}
+    pool.write_text(json.dumps(row) + "\n")
+    answer = coresift("inspect", pool)
+    assert answer.code == 0 and "\\x1b[31mred\\x1b]0;title\\x07\\u202etxt" in answer.out
+    evil = coresift("inspect", tmp_path / "no\x1b[2Jfile.jsonl")
+    assert evil.code == 2 and not {"\x1b", "\x07", "\u202e"} & {*answer.out, *evil.err}

@@ -8,16 +8,17 @@ from typing import Annotated, Any
 import typer
 
 from coresift.errors import DataError
+from coresift.terminal import say, shown
 
 
 def inspect(path: Annotated[str, typer.Argument(help="A pool, run folder, coreset folder or feature store.")]) -> None:
     """Say what a path holds."""
-    print(describe_path(path))
+    say(describe_path(path))
 
 
 def describe_path(path: str) -> str:
     """The words `coresift inspect` prints."""
-    folder = Path(path)
+    folder = Path(path).expanduser()
     if (folder / "settings.yaml").is_file():
         return _run(folder)
     if folder.name in ("coreset.json", "coreset.npz"):
@@ -115,7 +116,8 @@ def _lines(facts: Mapping[str, Any], indent: str = "  ") -> str:
     lines = []
     for key, value in facts.items():
         if isinstance(value, Mapping):
-            lines += [f"{indent}{key}:", _lines(value, indent + "  ")]
+            lines += [f"{indent}{shown(key)}:", _lines(value, indent + "  ")]
         else:
-            lines.append(f"{indent}{key}: {value:.6g}" if isinstance(value, float) else f"{indent}{key}: {value}")
+            text = format(value, ".6g") if isinstance(value, float) else shown(value)
+            lines.append(f"{indent}{shown(key)}: {text}")
     return "\n".join(lines)

@@ -9,6 +9,7 @@ import typer
 from coresift import __version__
 from coresift.cli import bench, demo, inspect, merge, run, schema, select, stages
 from coresift.errors import CoresiftError
+from coresift.terminal import lines_shown
 
 INTERRUPTED = 130
 """The exit code of what Ctrl-C ended, so that `coresift ... && next` goes no further."""
@@ -54,7 +55,7 @@ def run_command(arguments: list[str] | None = None) -> int:
         if code == INTERRUPTED:
             raise KeyboardInterrupt
     except CoresiftError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {lines_shown(error)}", file=sys.stderr)
         return 2
     except (KeyboardInterrupt, typer.Abort):  # typer's releases differ in which it is
         print("interrupted: run the same command again to go on from here", file=sys.stderr)
