@@ -19,8 +19,8 @@ from coresift.features.base import Features
 from coresift.features.specs import FeatureSpec
 from coresift.memory import free_memory, parse_memory
 from coresift.savepoints import Nowhere, Savepoints
-from coresift.submodular.distances import Metric
-from coresift.submodular.plan import Plan, spaces_of
+from coresift.submodular.cover.plan import Plan, spaces_of
+from coresift.submodular.distances.stored import Metric
 
 BudgetLike = int | float | str | Budget
 Say = Callable[[str], None]

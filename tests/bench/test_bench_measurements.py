@@ -10,8 +10,8 @@ import torch
 
 from coresift.bench import machine, peers, pools
 from coresift.bench.timing import Row, Table, show, timed
-from coresift.submodular.distances import pairwise
-from coresift.submodular.greedy import cover
+from coresift.submodular.cover.greedy import cover
+from coresift.submodular.distances.stored import pairwise
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = ("--n", 60, "--dim", 8)

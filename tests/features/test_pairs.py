@@ -5,7 +5,7 @@ import torch
 
 from coresift.features.candidates import candidate_lists, rows_of_examples
 from coresift.features.pairs import PILOT, PairPlan, needs_pilot, pilot_places, plan_pairs
-from coresift.submodular.information import facility_location
+from coresift.submodular.worth.information import facility_location
 
 
 def unit(n: int, d: int, seed: int) -> torch.Tensor:

@@ -15,9 +15,9 @@ from coresift.features.specs import GradientSpec
 from coresift.select import select
 from coresift.selectors import SELECTORS, Brief
 from coresift.selectors.brief import FLAT
-from coresift.submodular.distances import Blend, pairwise
-from coresift.submodular.greedy import gains, nearest
-from coresift.submodular.quality import nearest_sum
+from coresift.submodular.cover.greedy import gains, nearest
+from coresift.submodular.cover.quality import nearest_sum
+from coresift.submodular.distances.stored import Blend, pairwise
 
 KN = torch.tensor([[4, 0], [2, 5], [1, 7], [6, 6], [4, 1], [3, 1]], dtype=torch.float64)
 IF = torch.tensor([[0, 6], [6, 1], [7, 3], [1, 7], [1, 0], [7, 7]], dtype=torch.float64)

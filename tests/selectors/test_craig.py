@@ -11,9 +11,9 @@ from coresift.features.memory import InMemoryFeatures
 from coresift.features.specs import GradientSpec
 from coresift.select import select
 from coresift.selectors import Craig
-from coresift.submodular.distances import pairwise
-from coresift.submodular.greedy import cover, gains, nearest
-from coresift.submodular.quality import gradient_error, nearest_sum
+from coresift.submodular.cover.greedy import cover, gains, nearest
+from coresift.submodular.cover.quality import gradient_error, nearest_sum
+from coresift.submodular.distances.stored import pairwise
 
 KN = torch.tensor([[4, 0], [2, 5], [1, 7], [6, 6], [4, 1], [3, 1]], dtype=torch.float64)
 IF = torch.tensor([[0, 6], [6, 1], [7, 3], [1, 7], [1, 0], [7, 7]], dtype=torch.float64)

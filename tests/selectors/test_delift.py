@@ -17,7 +17,7 @@ from coresift.features.utilities import EmbeddingSpec, SimilaritySpec, UtilitySp
 from coresift.pipeline.faults import in_words
 from coresift.select import select
 from coresift.selectors import Delift
-from coresift.submodular.served import own_share
+from coresift.submodular.worth.served import own_share
 from worked import EXISTING, TARGETS, UTILITIES
 
 

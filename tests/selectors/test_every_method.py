@@ -15,7 +15,7 @@ from coresift.features.ratings import RatingSpec
 from coresift.features.specs import FeatureSpec, GradientSpec
 from coresift.select import Problem, Selection, select
 from coresift.selectors import SELECTORS
-from coresift.submodular.distances import pairwise
+from coresift.submodular.distances.stored import pairwise
 
 D = 6
 ONE_QUESTION = {"prompts": ("{instruction} {response}",)}
@@ -138,7 +138,7 @@ def test_how_distances_are_held_is_said_with_the_reason_before_any_is_computed(
         done.append(f"computed: {label}")
         return pairwise(*given, **named)
 
-    monkeypatch.setattr("coresift.submodular.plan.pairwise", compute)
+    monkeypatch.setattr("coresift.submodular.cover.plan.pairwise", compute)
     coreset = run(name, 7, settings=SEARCHED, say=done.append)
     reason = coreset.diagnostics["distances"]["reason"]
     assert done.index(f"distances: {reason}") < min(

@@ -12,9 +12,9 @@ from coresift.features.memory import InMemoryFeatures
 from coresift.savepoints import Savepoints
 from coresift.select import select
 from coresift.selectors import Brief, Mint, mint
-from coresift.submodular.distances import Blend
-from coresift.submodular.plan import plan
-from coresift.submodular.underway import Cover
+from coresift.submodular.cover.lazy import Cover
+from coresift.submodular.cover.plan import plan
+from coresift.submodular.distances.stored import Blend
 from kills import until_done
 
 N, DIM, SIZE = 1100, 16, 55
@@ -23,7 +23,7 @@ Method = Brief | Mint
 
 @pytest.fixture(autouse=True)
 def no_matrices(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("coresift.submodular.plan._dense", lambda n, dims: [(24, 10**12), (16, 10**12)])
+    monkeypatch.setattr("coresift.submodular.cover.plan._dense", lambda n, dims: [(24, 10**12), (16, 10**12)])
 
 
 def features(method: Method) -> InMemoryFeatures:

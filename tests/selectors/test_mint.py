@@ -9,9 +9,9 @@ from pydantic import ValidationError
 from coresift.errors import SettingsError
 from coresift.features.memory import InMemoryFeatures
 from coresift.features.specs import FeatureSpec, GradientSpec
+from coresift.line_search.plateau import alpha_grid, plateau
 from coresift.select import select
 from coresift.selectors import Mint
-from coresift.submodular.plateau import alpha_grid, plateau
 
 KN = torch.tensor([[4, 0], [2, 5], [1, 7], [6, 6], [4, 1], [3, 1]], dtype=torch.float64)
 IF = torch.tensor([[0, 6], [6, 1], [7, 3], [1, 7], [1, 0], [7, 7]], dtype=torch.float64)

@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from coresift import progress
-from coresift.submodular.certificate import certify
 from coresift.submodular.clustering import k_means
-from coresift.submodular.distances import pairwise
-from coresift.submodular.greedy import cover
+from coresift.submodular.cover.certificate import certify
+from coresift.submodular.cover.greedy import cover
+from coresift.submodular.distances.stored import pairwise
 from coresift.submodular.matching import match
 
 ROWS = torch.randn(60, 12, generator=torch.Generator().manual_seed(0)).double()

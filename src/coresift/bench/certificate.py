@@ -18,9 +18,9 @@ from coresift.bench.timing import Row, Table, timed
 from coresift.budget import Budget
 from coresift.errors import SettingsError
 from coresift.features.store import FeatureArray
-from coresift.submodular.certificate import Certificate, certify
-from coresift.submodular.distances import Blend, pairwise
-from coresift.submodular.greedy import cover
+from coresift.submodular.cover.certificate import Certificate, certify
+from coresift.submodular.cover.greedy import cover
+from coresift.submodular.distances.stored import Blend, pairwise
 
 STEPS = 0, 50, 100, 200, 400
 LONG = 2000

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from coresift.bench.timing import finish
-from coresift.submodular.products import products
+from coresift.submodular.distances.products import products
 
 PRODUCT = {"cpu": 1024, "cuda": 8192}
 """Side of the square matrices multiplied."""

@@ -21,12 +21,12 @@ from coresift.features.memory import InMemoryFeatures
 from coresift.memory import free_memory, parse_memory
 from coresift.select import select
 from coresift.selectors.brief import Brief
-from coresift.submodular.distances import Blend
-from coresift.submodular.greedy import cover_all
-from coresift.submodular.plan import plan
-from coresift.submodular.products import NOISE
-from coresift.submodular.tiled import Tiled
-from coresift.submodular.underway import Cover
+from coresift.submodular.cover.greedy import cover_all
+from coresift.submodular.cover.lazy import Cover
+from coresift.submodular.cover.plan import plan
+from coresift.submodular.distances.products import NOISE
+from coresift.submodular.distances.stored import Blend
+from coresift.submodular.distances.tiled import Tiled
 
 
 def options(parser: argparse.ArgumentParser) -> None:

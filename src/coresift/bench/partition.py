@@ -22,11 +22,11 @@ from coresift.bench.entry import positive
 from coresift.bench.growth import sizes
 from coresift.bench.timing import Table, finish, timed
 from coresift.errors import SettingsError
-from coresift.submodular.distances import pairwise
-from coresift.submodular.greedy import cover
-from coresift.submodular.partition import Partitioned, loss, merge, pick_in_part, random_parts, share_of
-from coresift.submodular.quality import nearest_sum
-from coresift.submodular.tiled import Tiled
+from coresift.submodular.cover.greedy import cover
+from coresift.submodular.cover.partition import Partitioned, loss, merge, pick_in_part, random_parts, share_of
+from coresift.submodular.cover.quality import nearest_sum
+from coresift.submodular.distances.stored import pairwise
+from coresift.submodular.distances.tiled import Tiled
 
 SHARE = 20
 """One pick for so many examples."""

@@ -22,11 +22,11 @@ from coresift.bench import growth, peers, pools
 from coresift.bench.entry import positive
 from coresift.bench.timing import Row, Table, timed
 from coresift.errors import SettingsError
-from coresift.submodular.certificate import certify
-from coresift.submodular.dense import Update
-from coresift.submodular.distances import Blend, Distances, pairwise
-from coresift.submodular.greedy import cover, nearest
-from coresift.submodular.search import golden_section
+from coresift.line_search.search import golden_section
+from coresift.submodular.cover.certificate import certify
+from coresift.submodular.cover.greedy import cover, nearest
+from coresift.submodular.cover.on_matrices import Update
+from coresift.submodular.distances.stored import Blend, Distances, pairwise
 
 SHARE = 20
 """One pick for so many examples."""

@@ -15,8 +15,8 @@ from torch import Tensor
 
 from coresift.features.candidates import candidate_lists
 from coresift.seeds import generator
-from coresift.submodular.coverage import Coverage
-from coresift.submodular.information import facility_location
+from coresift.submodular.worth.coverage import Coverage
+from coresift.submodular.worth.information import facility_location
 
 Pairs = Literal["all", "rows", "candidates"]
 PILOT = 64

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from coresift.bandits.exp3 import History, clipped, draw, normalised, probabilities, updated
 from coresift.errors import SelectionError
+from coresift.line_search.intervals import interval_means
 from coresift.online.cells import NONE, Cells, best, divided
 from coresift.online.estimates import Memory, learned, of_norms
 from coresift.online.utility import smoothed
@@ -30,7 +31,6 @@ from coresift.policy import (
 )
 from coresift.seeds import generator
 from coresift.settings import Settings
-from coresift.submodular.intervals import interval_means
 
 DECIMALS = 6
 """Of a reward: below a millionth of a nat, rewards differ because utilities are kept in single precision."""

@@ -14,18 +14,18 @@ from torch import Tensor
 
 from coresift.features.settings import GradientSettings
 from coresift.features.specs import FeatureSpec, GradientSpec
+from coresift.line_search.search import evaluations, flat_part, golden_section, ternary
 from coresift.progress import Progress
 from coresift.select import Problem, Selection
-from coresift.submodular.balls import Balls
-from coresift.submodular.certificate import certify
-from coresift.submodular.distances import Blend, Metric
-from coresift.submodular.greedy import Assignment, assign, cover_all
-from coresift.submodular.plan import Plan
-from coresift.submodular.quality import assigned_sum, gradient_error, nearest_sum
-from coresift.submodular.search import evaluations, flat_part, golden_section, ternary
-from coresift.submodular.stochastic import cover_stochastic, sample_size
-from coresift.submodular.tiled_cover import lists_of
-from coresift.submodular.underway import Cover
+from coresift.submodular.cover.certificate import certify
+from coresift.submodular.cover.greedy import Assignment, assign, cover_all
+from coresift.submodular.cover.lazy import Cover
+from coresift.submodular.cover.near_pairs import Balls
+from coresift.submodular.cover.plan import Plan
+from coresift.submodular.cover.quality import assigned_sum, gradient_error, nearest_sum
+from coresift.submodular.cover.stochastic import cover_stochastic, sample_size
+from coresift.submodular.cover.without_matrix import lists_of
+from coresift.submodular.distances.stored import Blend, Metric
 
 FLAT = 1e-3
 """Totals within this part of the lowest are told apart by chance: 16 and 24 bit distances differ by as much."""

@@ -13,14 +13,14 @@ from torch import Tensor
 
 from coresift.features.settings import OneGradient
 from coresift.select import Problem, Selection
-from coresift.submodular.balls import Balls
-from coresift.submodular.certificate import certify
-from coresift.submodular.distances import Metric
-from coresift.submodular.greedy import Assignment, assign, cover_all
-from coresift.submodular.quality import assigned_sum, gradient_error, nearest_sum
-from coresift.submodular.rows import blocks
-from coresift.submodular.tiled_cover import lists_of
-from coresift.submodular.underway import Cover
+from coresift.submodular.cover.certificate import certify
+from coresift.submodular.cover.greedy import Assignment, assign, cover_all
+from coresift.submodular.cover.lazy import Cover
+from coresift.submodular.cover.near_pairs import Balls
+from coresift.submodular.cover.quality import assigned_sum, gradient_error, nearest_sum
+from coresift.submodular.cover.without_matrix import lists_of
+from coresift.submodular.distances.rows import blocks
+from coresift.submodular.distances.stored import Metric
 
 
 class Craig(OneGradient):

@@ -18,7 +18,7 @@ from coresift.seeds import generator
 from coresift.select import Problem, Selection
 from coresift.settings import Settings
 from coresift.submodular.clustering import k_means, quotas
-from coresift.submodular.rows import check_rows
+from coresift.submodular.distances.rows import check_rows
 
 
 class DeftUCS(Settings):

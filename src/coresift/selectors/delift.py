@@ -31,16 +31,16 @@ from coresift.features.utilities import (
 from coresift.seeds import generator
 from coresift.select import Problem, Selection
 from coresift.settings import Settings
-from coresift.submodular.coverage import Coverage, Picks
-from coresift.submodular.information import (
+from coresift.submodular.distances.rows import check_rows
+from coresift.submodular.worth.coverage import Coverage, Picks
+from coresift.submodular.worth.information import (
     conditional_gain,
     facility_location,
     mutual_information,
     saturating_information,
     target_information,
 )
-from coresift.submodular.rows import check_rows
-from coresift.submodular.served import own_share, random_value, served_share, served_weights
+from coresift.submodular.worth.served import own_share, random_value, served_share, served_weights
 
 Stage = Literal["instruction", "task", "continual"]
 

@@ -13,9 +13,9 @@ from pydantic import Field
 from coresift.errors import SelectionError
 from coresift.features.settings import OneGradient
 from coresift.select import Problem, Selection
+from coresift.submodular.cover.quality import gradient_error
+from coresift.submodular.distances.rows import blocks, check_rows
 from coresift.submodular.matching import check_room, match
-from coresift.submodular.quality import gradient_error
-from coresift.submodular.rows import blocks, check_rows
 
 
 class GradMatch(OneGradient):

@@ -12,7 +12,7 @@ from torch import Tensor
 from coresift.features.settings import OneGradient
 from coresift.progress import Progress
 from coresift.select import Problem, Selection
-from coresift.submodular.rows import blocks, check_rows
+from coresift.submodular.distances.rows import blocks, check_rows
 
 
 class KCenter(OneGradient):

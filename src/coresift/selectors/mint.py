@@ -19,20 +19,20 @@ from torch import Tensor
 from coresift.errors import SettingsError
 from coresift.features.settings import GradientSettings
 from coresift.features.specs import FeatureSpec, GradientSpec, Loss
+from coresift.line_search.plateau import alpha_grid, plateau
 from coresift.progress import Progress
 from coresift.savepoints import Clock, Savepoints, Within
 from coresift.seeds import generator
 from coresift.select import Problem, Selection
-from coresift.submodular.balls import Balls
-from coresift.submodular.certificate import certify
-from coresift.submodular.distances import Blend, Metric
-from coresift.submodular.greedy import Assignment, assign, cover_all
-from coresift.submodular.mixture import Mixture
-from coresift.submodular.plateau import alpha_grid, plateau
-from coresift.submodular.quality import assigned_sum, gradient_error, nearest_sum
-from coresift.submodular.rows import check_rows
-from coresift.submodular.tiled_cover import lists_of
-from coresift.submodular.underway import Cover
+from coresift.submodular.cover.certificate import certify
+from coresift.submodular.cover.greedy import Assignment, assign, cover_all
+from coresift.submodular.cover.lazy import Cover
+from coresift.submodular.cover.near_pairs import Balls
+from coresift.submodular.cover.quality import assigned_sum, gradient_error, nearest_sum
+from coresift.submodular.cover.without_matrix import lists_of
+from coresift.submodular.distances.mixture import Mixture
+from coresift.submodular.distances.rows import check_rows
+from coresift.submodular.distances.stored import Blend, Metric
 
 LOSSES: tuple[Loss, Loss, Loss] = ("response", "knowledge", "following")
 SHORT = {"response": "SFT", "knowledge": "KN", "following": "IF"}

@@ -15,7 +15,7 @@ from coresift.features.ratings import MARKS, PROMPTS, RatingSpec
 from coresift.features.specs import FeatureSpec
 from coresift.select import Problem, Selection
 from coresift.settings import Settings
-from coresift.submodular.rows import check_rows
+from coresift.submodular.distances.rows import check_rows
 
 FAINT = 0.01
 """Probability of all marks together below which a model can hardly be said to have given one."""

@@ -18,8 +18,8 @@ from coresift.features.settings import OneGradient
 from coresift.seeds import generator
 from coresift.select import Problem, Selection
 from coresift.submodular.clustering import k_means, quotas
+from coresift.submodular.distances.rows import check_rows
 from coresift.submodular.matching import check_room, match
-from coresift.submodular.rows import check_rows
 
 
 class Tagcos(OneGradient):

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from coresift.progress import Progress, track
-from coresift.submodular.rows import BLOCK, blocks
+from coresift.submodular.distances.rows import BLOCK, blocks
 
 
 @dataclass(frozen=True, slots=True, eq=False)

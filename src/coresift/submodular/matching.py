@@ -20,7 +20,7 @@ from torch import Tensor
 from coresift.errors import SelectionError
 from coresift.memory import in_words
 from coresift.progress import Progress
-from coresift.submodular.rows import blocks
+from coresift.submodular.distances.rows import blocks
 
 NUMBER = 8
 """Bytes of a number in float64."""

@@ -1,7 +1,7 @@
 """The inner loops of greedy coverage on a CPU, compiled when first called (numba) and kept for the next process.
 
-Worths are whole numbers up to 2^24 held in float32 (see `kernels`), so sums in float64 are exact in any order, and the
-compiler may choose one: "reassoc".
+Worths are whole numbers up to 2^24 held in float32 (see `worth.kernels`), so sums in float64 are exact in any order,
+and the compiler may choose one: "reassoc".
 """
 
 import numpy as np

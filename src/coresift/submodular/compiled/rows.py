@@ -40,7 +40,7 @@ def farthest(rows: Array, mean: Array) -> Real:
 def centred(
     rows: Array, words: Array, mean: Array, scale: Real, odd: Array, values: Array, keys: Array, squares: Array
 ) -> None:
-    """(row - mean) / scale in float32, its squared length, and the row's key (see `rows`)."""
+    """(row - mean) / scale in float32, its squared length, and the row's key (see `distances.rows`)."""
     for j in range(len(rows)):
         row, word, out, key = rows[j], words[j], values[j], np.int64(0)
         for c in range(len(row)):
