@@ -16,7 +16,7 @@ GROUND = (
 )
 FLOORS: tuple[tuple[str, ...], ...] = (
     GROUND,
-    ("submodular", "bandits", "execution", "data", "recipes"),
+    ("submodular", "line_search", "bandits", "execution", "data", "recipes"),
     ("features",),
     ("budget", "coreset", "claims", "models"),
     ("select", "policy"),
@@ -30,10 +30,20 @@ FLOORS: tuple[tuple[str, ...], ...] = (
 )
 """Rooms from low to high. A room imports itself and what lies below its floor; rooms of one floor do not meet."""
 
-ONLY = {"world": {*GROUND, "data", "models"}, "submodular": set(GROUND), "recipes": set()}
+WINGS: dict[str, tuple[tuple[str, ...], ...]] = {
+    "submodular": (("compiled", "threads"), ("distances",), ("cover", "worth", "matching", "clustering")),
+}
+"""Rooms of rooms, from low to high by the same rule. What is outside imports from the file that it needs."""
+
+ONLY = {
+    "world": {*GROUND, "data", "models"},
+    "submodular": set(GROUND),
+    "line_search": set(GROUND),
+    "recipes": set(),
+}
 """Rooms that may import less than everything below them."""
 
-BLIND = ("submodular", "selectors", "select", "budget")
+BLIND = ("submodular", "line_search", "selectors", "select", "budget")
 """Rooms that know no model, no tokenizer and no file."""
 OUT_OF_SIGHT = (
     *("transformers", "peft", "trl", "tokenizers", "accelerate", "datasets", "huggingface_hub"),
@@ -90,6 +100,31 @@ def test_imports_go_strictly_down(room: str) -> None:
         if is_one_of(name, ("coresift",)) and name.split(".")[1] not in {*allowed(room), "__version__"}
     ]
     assert wrong == []
+
+
+@pytest.mark.parametrize("room", WINGS)
+def test_the_parts_of_a_room_import_strictly_down(room: str) -> None:
+    part_of = {path: path.relative_to(PACKAGE / room).parts[0].removesuffix(".py") for path in files_of(room)}
+    level_of = {part: number for number, level in enumerate(WINGS[room]) for part in level}
+    assert {*part_of.values()} - {"__init__"} == set(level_of), f"place each part of {room} in WINGS"
+    wrong = [
+        f"{path.relative_to(PACKAGE)}:{line} imports {name}"
+        for path, part in part_of.items()
+        for line, name in imports(path)
+        if is_one_of(name, (f"coresift.{room}",))
+        and (other := name.split(".")[2]) != part
+        and (part == "__init__" or level_of[other] >= level_of[part])
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("wing", ["line_search", *(f"submodular/{wing}" for wing in ("distances", "cover", "worth"))])
+def test_a_wing_says_what_it_answers_and_where_to_start(wing: str) -> None:
+    said = ast.get_docstring(ast.parse((PACKAGE / wing / "__init__.py").read_text(encoding="utf-8"))) or ""
+    assert said.splitlines()[0].endswith("?") and len(said.splitlines()) <= 5
+    start = said.split("Start at `")[1].split("`")[0]
+    assert (PACKAGE / wing / start).is_file()
+    assert [path.name for path in (PACKAGE / wing).glob("[!_]*.py") if f"`{path.name}`" not in said] == []
 
 
 @pytest.mark.parametrize("room", [room for room in BLIND if room in ROOMS])
