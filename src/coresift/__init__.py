@@ -1,26 +1,33 @@
-"""coresift: choose a small weighted subset of an instruction pool, train on it, show what it cost and what it kept."""
+"""coresift: choose a small weighted subset of an instruction pool, train on it, show what it cost and what it kept.
 
-from coresift.coreset import Coreset
-from coresift.data.pool import Example, Message, Pool
-from coresift.data.readers import read_pool
-from coresift.features.memory import InMemoryFeatures
-from coresift.features.specs import GradientSpec
-from coresift.select import select
-from coresift.selectors import (
-    SELECTORS,
-    BalancedRandom,
-    Brief,
-    Craig,
-    DeftUCS,
-    Delift,
-    Full,
-    GradMatch,
-    KCenter,
-    Mint,
-    Random,
-    SelectIT,
-    Tagcos,
-)
+Names are loaded when they are first used (PEP 562), so that importing the package costs next to nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from coresift.coreset import Coreset
+    from coresift.data.pool import Example, Message, Pool
+    from coresift.data.readers import read_pool
+    from coresift.features.memory import InMemoryFeatures
+    from coresift.features.specs import GradientSpec
+    from coresift.selection import select
+    from coresift.selectors import (
+        SELECTORS,
+        BalancedRandom,
+        Brief,
+        Craig,
+        DeftUCS,
+        Delift,
+        Full,
+        GradMatch,
+        KCenter,
+        Mint,
+        Random,
+        SelectIT,
+        Tagcos,
+    )
 
 __version__ = "0.1.0"
 
@@ -47,3 +54,27 @@ __all__ = [
     "read_pool",
     "select",
 ]
+
+_HOMES = {
+    "Coreset": "coresift.coreset",
+    "Example": "coresift.data.pool",
+    "GradientSpec": "coresift.features.specs",
+    "InMemoryFeatures": "coresift.features.memory",
+    "Message": "coresift.data.pool",
+    "Pool": "coresift.data.pool",
+    "read_pool": "coresift.data.readers",
+    "select": "coresift.selection",
+}
+"""Where a name comes from, if not from `coresift.selectors`."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_HOMES.get(name, "coresift.selectors")), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

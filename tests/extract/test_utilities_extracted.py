@@ -17,7 +17,7 @@ from coresift.features import pairs
 from coresift.features.memory import InMemoryFeatures
 from coresift.features.utilities import EmbeddingSpec, UtilitySpec
 from coresift.features.utility_store import Group, UtilityStore
-from coresift.select import select
+from coresift.selection import select
 from coresift.selectors import Delift
 
 POOL: list[Example] = list(tiny.pool(9))

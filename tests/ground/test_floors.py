@@ -19,7 +19,8 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("submodular", "line_search", "bandits", "execution", "data", "recipes"),
     ("features",),
     ("budget", "coreset", "claims", "models"),
-    ("select", "policy"),
+    ("problem", "policy"),
+    ("selection",),
     ("extract", "selectors", "online", "training", "world"),
     ("evaluation",),
     ("report",),
@@ -43,7 +44,7 @@ ONLY = {
 }
 """Rooms that may import less than everything below them."""
 
-BLIND = ("submodular", "line_search", "selectors", "select", "budget")
+BLIND = ("submodular", "line_search", "selectors", "problem", "selection", "budget")
 """Rooms that know no model, no tokenizer and no file."""
 OUT_OF_SIGHT = (
     *("transformers", "peft", "trl", "tokenizers", "accelerate", "datasets", "huggingface_hub"),
@@ -52,10 +53,10 @@ OUT_OF_SIGHT = (
 )
 
 HEAVY = (
-    *("transformers", "peft", "trl", "datasets", "tokenizers", "accelerate", "huggingface_hub"),
+    *("torch", "numba", "transformers", "peft", "trl", "datasets", "tokenizers", "accelerate", "huggingface_hub"),
     *("matplotlib", "rich", "typer", "pyarrow", "pandas"),
 )
-"""Libraries that `import coresift` must not load."""
+"""Libraries that importing the package, or what reads files, must not load."""
 
 
 def room_of(path: Path) -> str:

@@ -22,7 +22,7 @@ from coresift.pipeline.recipes import resolve
 from coresift.pipeline.runs import Run, open_run
 from coresift.pipeline.stages import extract, select, train, warmup
 from coresift.pipeline.whole import STAGES, execute
-from coresift.select import select as choose
+from coresift.selection import select as choose
 from coresift.selectors import Brief
 
 PROMISED = (

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from coresift.coreset import Coreset
 from coresift.errors import SelectionError
-from coresift.select import select
+from coresift.selection import select
 from coresift.selectors import BalancedRandom, Random
 
 GROUPS = ["big"] * 60 + ["middle"] * 30 + ["small"] * 4 + ["tiny"]

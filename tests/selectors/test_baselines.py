@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from coresift.errors import SelectionError
-from coresift.select import Selector, select
+from coresift.problem import Selector
+from coresift.selection import select
 from coresift.selectors import SELECTORS, Brief, Full, Random
 
 IDS = [f"e{number}" for number in range(50)]

@@ -12,7 +12,7 @@ from coresift.coreset import Coreset
 from coresift.errors import SelectionError, SettingsError
 from coresift.features.memory import InMemoryFeatures
 from coresift.features.specs import GradientSpec
-from coresift.select import select
+from coresift.selection import select
 from coresift.selectors import SELECTORS, Brief
 from coresift.selectors.brief import FLAT
 from coresift.submodular.cover.greedy import gains, nearest

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from coresift.features.memory import InMemoryFeatures
 from coresift.features.specs import GradientSpec
-from coresift.select import select
+from coresift.selection import select
 from coresift.selectors import Craig
 from coresift.submodular.cover.greedy import cover, gains, nearest
 from coresift.submodular.cover.quality import gradient_error, nearest_sum

@@ -7,7 +7,7 @@ import torch
 
 from coresift.coreset import Coreset
 from coresift.features.memory import InMemoryFeatures
-from coresift.select import select
+from coresift.selection import select
 from coresift.selectors.deft import DeftUCS, equal_shares
 
 

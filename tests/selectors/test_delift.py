@@ -15,7 +15,7 @@ from coresift.features.pairs import PairPlan
 from coresift.features.specs import FeatureSpec
 from coresift.features.utilities import EmbeddingSpec, SimilaritySpec, UtilitySpec, csr
 from coresift.pipeline.faults import in_words
-from coresift.select import select
+from coresift.selection import select
 from coresift.selectors import Delift
 from coresift.submodular.worth.served import own_share
 from worked import EXISTING, TARGETS, UTILITIES

@@ -13,7 +13,8 @@ from coresift.errors import CoresiftError, SelectionError
 from coresift.features.memory import InMemoryFeatures
 from coresift.features.ratings import RatingSpec
 from coresift.features.specs import FeatureSpec, GradientSpec
-from coresift.select import Problem, Selection, select
+from coresift.problem import Problem, Selection
+from coresift.selection import select
 from coresift.selectors import SELECTORS
 from coresift.submodular.distances.stored import pairwise
 

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from coresift.errors import SelectionError
 from coresift.features.memory import InMemoryFeatures
-from coresift.select import select
+from coresift.selection import select
 from coresift.selectors import GradMatch
 from coresift.submodular.matching import check_room
 

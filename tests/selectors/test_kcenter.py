@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from coresift.features.memory import InMemoryFeatures
-from coresift.select import select
+from coresift.selection import select
 from coresift.selectors import KCenter
 
 

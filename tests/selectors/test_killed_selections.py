@@ -10,7 +10,7 @@ import torch
 from coresift.coreset import Coreset
 from coresift.features.memory import InMemoryFeatures
 from coresift.savepoints import Savepoints
-from coresift.select import select
+from coresift.selection import select
 from coresift.selectors import Brief, Mint, mint
 from coresift.submodular.cover.lazy import Cover
 from coresift.submodular.cover.plan import plan

@@ -10,7 +10,7 @@ from coresift.errors import SettingsError
 from coresift.features.memory import InMemoryFeatures
 from coresift.features.specs import FeatureSpec, GradientSpec
 from coresift.line_search.plateau import alpha_grid, plateau
-from coresift.select import select
+from coresift.selection import select
 from coresift.selectors import Mint
 
 KN = torch.tensor([[4, 0], [2, 5], [1, 7], [6, 6], [4, 1], [3, 1]], dtype=torch.float64)

@@ -9,7 +9,7 @@ from coresift.coreset import Coreset
 from coresift.errors import SelectionError, SettingsError
 from coresift.features.memory import InMemoryFeatures
 from coresift.features.ratings import ask
-from coresift.select import select
+from coresift.selection import select
 from coresift.selectors.selectit import SelectIT, sentence_score, token_score
 
 TWO = ("{instruction} {response}?", "{response} to {instruction}?")

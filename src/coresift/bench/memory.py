@@ -19,7 +19,7 @@ from coresift.budget import Budget
 from coresift.coreset import Coreset
 from coresift.features.memory import InMemoryFeatures
 from coresift.memory import free_memory, parse_memory
-from coresift.select import select
+from coresift.selection import select
 from coresift.selectors.brief import Brief
 from coresift.submodular.cover.greedy import cover_all
 from coresift.submodular.cover.lazy import Cover

@@ -1,10 +1,13 @@
 """What a selector sees of the pool: one array per spec, and how many rows there are."""
 
-from typing import Protocol, runtime_checkable
+from __future__ import annotations
 
-from torch import Tensor
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from coresift.features.specs import FeatureSpec
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @runtime_checkable

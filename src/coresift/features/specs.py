@@ -1,13 +1,17 @@
 """What a feature matrix holds, said precisely enough to name its folder: equal specs, equal arrays."""
 
-from typing import Literal
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, model_validator
-from torch import Tensor
 
 from coresift import fingerprints
 from coresift.errors import SettingsError
 from coresift.settings import Settings
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Loss = Literal["knowledge", "following", "response"]
 Preconditioner = Literal["none", "adam", "adam-reference"]
@@ -22,7 +26,7 @@ class FeatureSpec(Settings):
         return f"{type(self).__name__.removesuffix('Spec').lower()}-{self._hash}"
 
     @property
-    def stored(self) -> "FeatureSpec":
+    def stored(self) -> FeatureSpec:
         """The spec of what a store keeps on disk; the rest is done by `transform` on reading."""
         return self
 
@@ -56,7 +60,7 @@ class GradientSpec(FeatureSpec):
     seed: int = Field(0, ge=0)
 
     @model_validator(mode="after")
-    def _one_normalisation(self) -> "GradientSpec":
+    def _one_normalisation(self) -> GradientSpec:
         if self.unit_norm and 0.0 < self.norm_power < 1.0:
             raise SettingsError(
                 f"unit_norm is set and norm_power is {self.norm_power}: unit rows are norm_power 0. Set one of the two."
@@ -73,7 +77,7 @@ class GradientSpec(FeatureSpec):
         return "-".join([self.loss, self.preconditioner, str(self.dim), *power, self._hash])
 
     @property
-    def stored(self) -> "GradientSpec":
+    def stored(self) -> GradientSpec:
         """The same gradients as they come: norms untouched."""
         return self.model_copy(update={"unit_norm": False, "norm_power": 1.0})
 

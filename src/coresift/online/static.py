@@ -6,7 +6,8 @@ import numpy as np
 from pydantic import ConfigDict, Field
 
 from coresift.policy import MOST_ROUNDS, Observation, OnlineProblem, Plan, Round, State, after, measured, start
-from coresift.select import Selector, select
+from coresift.problem import Selector
+from coresift.selection import select
 from coresift.settings import Settings
 
 

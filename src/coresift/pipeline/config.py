@@ -15,7 +15,7 @@ from coresift.memory import parse_memory
 from coresift.pipeline.faults import in_words
 from coresift.pipeline.methods import METHODS, Method
 from coresift.pipeline.online_settings import OnlineSettings
-from coresift.select import Selector
+from coresift.problem import Selector
 from coresift.settings import Settings
 from coresift.training.settings import TrainSettings
 

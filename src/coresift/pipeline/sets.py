@@ -7,7 +7,7 @@ from coresift.data.splits import random_positions
 from coresift.errors import DataError, SelectionError
 from coresift.features.utilities import OtherSet
 from coresift.pipeline.config import FileSettings, SetSettings
-from coresift.select import Selector
+from coresift.problem import Selector
 
 WORLD = "world"
 """Accepted wherever a pool or a model is named: the embedded one."""

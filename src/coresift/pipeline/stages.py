@@ -21,10 +21,10 @@ from coresift.pipeline.features import RunFeatures, fill
 from coresift.pipeline.runs import Run
 from coresift.pipeline.tuning import Say, gradient_specs, train_on, warmup
 from coresift.pipeline.utilities import plan_facts, settled
+from coresift.problem import Selector
 from coresift.savepoints import InFolder
 from coresift.seeds import derive
-from coresift.select import Selector
-from coresift.select import select as choose
+from coresift.selection import select as choose
 from coresift.selectors import BalancedRandom, Full, Random
 from coresift.training.checkpoints import Checkpoint
 

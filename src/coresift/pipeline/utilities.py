@@ -23,7 +23,7 @@ from coresift.models.load import load_model, load_tokenizer, model_fingerprint
 from coresift.pipeline.inputs import model_path
 from coresift.pipeline.runs import Run, read_json
 from coresift.pipeline.tuning import Say
-from coresift.select import Selector
+from coresift.problem import Selector
 from coresift.selectors import Delift
 
 

@@ -10,8 +10,8 @@ import numpy as np
 
 from coresift.errors import SelectionError
 from coresift.features.specs import FeatureSpec
+from coresift.problem import Problem, Selection
 from coresift.seeds import generator
-from coresift.select import Problem, Selection
 from coresift.settings import Settings
 
 

@@ -15,8 +15,8 @@ from torch import Tensor
 from coresift.features.settings import GradientSettings
 from coresift.features.specs import FeatureSpec, GradientSpec
 from coresift.line_search.search import evaluations, flat_part, golden_section, ternary
+from coresift.problem import Problem, Selection
 from coresift.progress import Progress
-from coresift.select import Problem, Selection
 from coresift.submodular.cover.certificate import certify
 from coresift.submodular.cover.greedy import Assignment, assign, cover_all
 from coresift.submodular.cover.lazy import Cover

@@ -12,7 +12,7 @@ from pydantic import Field
 from torch import Tensor
 
 from coresift.features.settings import OneGradient
-from coresift.select import Problem, Selection
+from coresift.problem import Problem, Selection
 from coresift.submodular.cover.certificate import certify
 from coresift.submodular.cover.greedy import Assignment, assign, cover_all
 from coresift.submodular.cover.lazy import Cover

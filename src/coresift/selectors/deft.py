@@ -14,8 +14,8 @@ from torch import Tensor
 
 from coresift.features.specs import FeatureSpec
 from coresift.features.utilities import OFFLINE_ENCODER, EmbeddingSpec, Text
+from coresift.problem import Problem, Selection
 from coresift.seeds import generator
-from coresift.select import Problem, Selection
 from coresift.settings import Settings
 from coresift.submodular.clustering import k_means, quotas
 from coresift.submodular.distances.rows import check_rows

@@ -28,8 +28,8 @@ from coresift.features.utilities import (
     Text,
     UtilitySpec,
 )
+from coresift.problem import Problem, Selection
 from coresift.seeds import generator
-from coresift.select import Problem, Selection
 from coresift.settings import Settings
 from coresift.submodular.distances.rows import check_rows
 from coresift.submodular.worth.coverage import Coverage, Picks

@@ -6,7 +6,7 @@ import numpy as np
 
 from coresift.errors import SelectionError
 from coresift.features.specs import FeatureSpec
-from coresift.select import Problem, Selection
+from coresift.problem import Problem, Selection
 from coresift.settings import Settings
 
 

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from coresift.errors import SelectionError
 from coresift.features.settings import OneGradient
-from coresift.select import Problem, Selection
+from coresift.problem import Problem, Selection
 from coresift.submodular.cover.quality import gradient_error
 from coresift.submodular.distances.rows import blocks, check_rows
 from coresift.submodular.matching import check_room, match

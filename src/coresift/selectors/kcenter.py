@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from coresift.features.settings import OneGradient
+from coresift.problem import Problem, Selection
 from coresift.progress import Progress
-from coresift.select import Problem, Selection
 from coresift.submodular.distances.rows import blocks, check_rows
 
 

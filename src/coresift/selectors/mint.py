@@ -20,10 +20,10 @@ from coresift.errors import SettingsError
 from coresift.features.settings import GradientSettings
 from coresift.features.specs import FeatureSpec, GradientSpec, Loss
 from coresift.line_search.plateau import alpha_grid, plateau
+from coresift.problem import Problem, Selection
 from coresift.progress import Progress
 from coresift.savepoints import Clock, Savepoints, Within
 from coresift.seeds import generator
-from coresift.select import Problem, Selection
 from coresift.submodular.cover.certificate import certify
 from coresift.submodular.cover.greedy import Assignment, assign, cover_all
 from coresift.submodular.cover.lazy import Cover

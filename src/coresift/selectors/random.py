@@ -5,8 +5,8 @@ from typing import ClassVar
 import numpy as np
 
 from coresift.features.specs import FeatureSpec
+from coresift.problem import Problem, Selection
 from coresift.seeds import generator
-from coresift.select import Problem, Selection
 from coresift.settings import Settings
 
 

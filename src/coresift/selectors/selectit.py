@@ -13,7 +13,7 @@ from torch import Tensor
 from coresift.errors import SelectionError
 from coresift.features.ratings import MARKS, PROMPTS, RatingSpec
 from coresift.features.specs import FeatureSpec
-from coresift.select import Problem, Selection
+from coresift.problem import Problem, Selection
 from coresift.settings import Settings
 from coresift.submodular.distances.rows import check_rows
 

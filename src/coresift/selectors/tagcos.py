@@ -15,8 +15,8 @@ from torch import Tensor
 
 from coresift.errors import SelectionError
 from coresift.features.settings import OneGradient
+from coresift.problem import Problem, Selection
 from coresift.seeds import generator
-from coresift.select import Problem, Selection
 from coresift.submodular.clustering import k_means, quotas
 from coresift.submodular.distances.rows import check_rows
 from coresift.submodular.matching import check_room, match

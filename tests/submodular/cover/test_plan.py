@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from coresift.errors import SelectionError
 from coresift.features.memory import InMemoryFeatures
 from coresift.memory import in_words, parse_memory
-from coresift.select import select
+from coresift.selection import select
 from coresift.selectors import Brief, Craig, Mint
 from coresift.submodular.cover.plan import plan, spaces_of
 from coresift.submodular.distances.stored import Distances

@@ -9,7 +9,7 @@ import torch
 from coresift.coreset import Coreset
 from coresift.features.memory import InMemoryFeatures
 from coresift.line_search.search import Searched, golden_section, ternary
-from coresift.select import select
+from coresift.selection import select
 from coresift.selectors import Brief
 from coresift.submodular.cover.greedy import cover_all
 from coresift.submodular.cover.lazy import Cover

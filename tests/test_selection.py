@@ -10,7 +10,8 @@ import torch
 from coresift.errors import SelectionError, SettingsError
 from coresift.features.memory import InMemoryFeatures
 from coresift.features.specs import FeatureSpec, GradientSpec
-from coresift.select import Problem, Selection, select
+from coresift.problem import Problem, Selection
+from coresift.selection import select
 from coresift.selectors import Brief, Random
 
 IDS = [f"e{number}" for number in range(40)]

@@ -1,120 +1,27 @@
 """The one door to selection: resolve the budget, run the method, check its answer, stamp where it came from."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib import metadata
-from typing import Any, Protocol, overload, runtime_checkable
+from typing import Any, overload
 
 import numpy as np
 import torch
 from pydantic import BaseModel
-from torch import Tensor
 
 from coresift.budget import Budget
 from coresift.claims import with_claims
 from coresift.coreset import Coreset, check_answer
 from coresift.errors import SelectionError, SettingsError
 from coresift.features.base import Features
-from coresift.features.specs import FeatureSpec
-from coresift.memory import free_memory, parse_memory
+from coresift.memory import parse_memory
+from coresift.problem import Problem, Say, Selection, Selector
 from coresift.savepoints import Nowhere, Savepoints
-from coresift.submodular.cover.plan import Plan, spaces_of
-from coresift.submodular.distances.stored import Metric
 
 BudgetLike = int | float | str | Budget
-Say = Callable[[str], None]
 MARGIN = 1.1
 """How many more picks than a token budget seems to hold are made at first, so that one run is nearly always enough."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Selection:
-    """A method's answer.
-
-    Attributes:
-        indices: Pool positions, all different, in the order picked.
-        weights: How many pool examples each pick stands for: finite, > 0.
-        nested: Every prefix of `indices` is the method's own answer for that size.
-        diagnostics: Small and JSON-able.
-        prefixes: The answers for the sizes in `Problem.wanted(indices)`, with their own weights and diagnostics.
-        shortfall: Why there are fewer picks than asked for; empty when there are as many. Picks are never made up.
-    """
-
-    indices: np.ndarray
-    weights: np.ndarray
-    nested: bool
-    diagnostics: Mapping[str, Any] = field(default_factory=dict)
-    prefixes: Mapping[int, "Selection"] = field(default_factory=dict)
-    shortfall: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Problem:
-    """What a method is given: arrays, the size of the pool, a seed, and which prefixes are wanted too.
-
-    Attributes:
-        n: Number of examples in the pool.
-        features: Arrays by spec; None for methods that require none.
-        seed: Root of the method's random choices.
-        groups: The group of every example, such as its source; None where it is not known.
-        memory: Bytes that selecting may use beyond the features; None for most of what is free.
-        device: Where distances are computed; None for where the features are.
-        savepoints: Where work of hours is saved.
-        say: Told what is about to be done and why, a line at a time.
-        wanted: The prefix sizes wanted of an order of picks, ascending, below its length.
-    """
-
-    n: int
-    features: Features | None = None
-    seed: int = 0
-    groups: Sequence[str] | None = None
-    memory: int | None = None
-    device: torch.device | None = None
-    savepoints: Savepoints = field(default_factory=Nowhere)
-    say: Say = lambda line: None
-    wanted: Callable[[np.ndarray], tuple[int, ...]] = lambda order: ()
-
-    def __getitem__(self, spec: FeatureSpec) -> Any:
-        """The array of `spec`. Raises SelectionError if the problem has no features."""
-        if self.features is None:
-            raise SelectionError(f"no features given, but {spec.key} is needed. Pass features that hold it.")
-        return self.features[spec]
-
-    def room(self, device: torch.device | None = None) -> int:
-        """Bytes that may be used beyond the features, in main memory or on the device given."""
-        return free_memory(device) if self.memory is None else self.memory
-
-    def spaces(self, rows: Mapping[str, Tensor], *, what: str = "distances") -> tuple[dict[str, Metric], Plan]:
-        """The distances of every space, held as the memory allows; how and why is said before they are computed.
-
-        Args:
-            rows: n x d arrays by the name of their space.
-            what: What the work is called.
-
-        Raises:
-            SelectionError: If rows are not finite, spaces differ in length, or the memory does not suffice.
-        """
-        return spaces_of(rows, self.room(self.device), device=self.device, what=what, say=self.say)
-
-
-@runtime_checkable
-class Selector(Protocol):
-    """A one-shot selection method: frozen settings and one function of arrays."""
-
-    @property
-    def name(self) -> str:
-        """The name used in recipes."""
-        ...
-
-    @property
-    def requires(self) -> tuple[FeatureSpec, ...]:
-        """The arrays that `select` will ask for."""
-        ...
-
-    def select(self, problem: Problem, size: int) -> Selection:
-        """Pick `size` examples."""
-        ...
 
 
 @overload
