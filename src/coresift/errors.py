@@ -35,3 +35,7 @@ class TrainingError(CoresiftError):
 
 class RunError(CoresiftError):
     """A run folder is incomplete or was made with other settings."""
+
+
+class ComparisonError(CoresiftError):
+    """Scores or costs cannot be compared: other items, not finite, or too few."""

@@ -38,6 +38,12 @@ def test_the_selection_example_of_the_python_guide_runs() -> None:
     assert names["representative"].provenance["method"] == "craig"  # type: ignore[attr-defined]
 
 
+def test_the_table_of_the_statistics_page_says_what_the_page_prints(capsys: pytest.CaptureFixture[str]) -> None:
+    page = ROOT / "docs" / "statistics.md"
+    exec(compile(blocks(page)[0], "docs/statistics.md", "exec"), {})
+    assert capsys.readouterr().out.strip() in page.read_text()
+
+
 def test_the_training_guide_goes_from_a_pool_to_a_model_trained_with_the_weights_of_a_coreset(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,7 +16,7 @@ GROUND = (
 )
 FLOORS: tuple[tuple[str, ...], ...] = (
     GROUND,
-    ("submodular", "line_search", "bandits", "execution", "data", "recipes"),
+    ("submodular", "line_search", "bandits", "statistics", "execution", "data", "recipes"),
     ("features",),
     ("budget", "coreset", "claims", "models"),
     ("problem", "policy"),
@@ -40,11 +40,12 @@ ONLY = {
     "world": {*GROUND, "data", "models"},
     "submodular": set(GROUND),
     "line_search": set(GROUND),
+    "statistics": set(GROUND),
     "recipes": set(),
 }
 """Rooms that may import less than everything below them."""
 
-BLIND = ("submodular", "line_search", "selectors", "problem", "selection", "budget")
+BLIND = ("submodular", "line_search", "statistics", "selectors", "problem", "selection", "budget")
 """Rooms that know no model, no tokenizer and no file."""
 OUT_OF_SIGHT = (
     *("transformers", "peft", "trl", "tokenizers", "accelerate", "datasets", "huggingface_hub"),
