@@ -54,6 +54,7 @@ class Problem:
         features: Arrays by spec; None for methods that require none.
         seed: Root of the method's random choices.
         groups: The group of every example, such as its source; None where it is not known.
+        subtasks: The sub-task of every target example, for methods with a target; None where there are none.
         memory: Bytes that selecting may use beyond the features; None for most of what is free.
         device: Where distances are computed; None for where the features are.
         savepoints: Where work of hours is saved.
@@ -65,6 +66,7 @@ class Problem:
     features: Features | None = None
     seed: int = 0
     groups: Sequence[str] | None = None
+    subtasks: Sequence[str] | None = None
     memory: int | None = None
     device: torch.device | None = None
     savepoints: Savepoints = field(default_factory=Nowhere)

@@ -33,6 +33,7 @@ def select(
     ids: Sequence[str] | None = ...,
     tokens: Sequence[int] | np.ndarray | None = ...,
     groups: Sequence[str] | None = ...,
+    subtasks: Sequence[str] | None = ...,
     seed: int = ...,
     memory: str = ...,
     device: str | None = ...,
@@ -49,6 +50,7 @@ def select(
     ids: Sequence[str] | None = ...,
     tokens: Sequence[int] | np.ndarray | None = ...,
     groups: Sequence[str] | None = ...,
+    subtasks: Sequence[str] | None = ...,
     seed: int = ...,
     memory: str = ...,
     device: str | None = ...,
@@ -64,6 +66,7 @@ def select(
     ids: Sequence[str] | None = None,
     tokens: Sequence[int] | np.ndarray | None = None,
     groups: Sequence[str] | None = None,
+    subtasks: Sequence[str] | None = None,
     seed: int = 0,
     memory: str = "auto",
     device: str | None = None,
@@ -86,6 +89,7 @@ def select(
         ids: Example ids in pool order; positions as text when None.
         tokens: Tokens per example, needed for token budgets.
         groups: The group of every example, such as its source, for methods that share the budget among groups.
+        subtasks: The sub-task of every target example, for methods with a target; all are one sub-task when None.
         seed: Root of random choices.
         memory: What selecting may use beyond the features, such as '3GB'; auto for most of what is free. Methods that
             look at all distances hold them accordingly and say how under `diagnostics["distances"]`.
@@ -120,6 +124,7 @@ def select(
         savepoints=savepoints or Nowhere(),
         say=say,
         groups=_groups(groups, n),
+        subtasks=subtasks,
     )
     began = time.perf_counter()
     answers = _answers(selector, problem, budgets, lengths)

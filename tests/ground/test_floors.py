@@ -16,11 +16,11 @@ GROUND = (
 )
 FLOORS: tuple[tuple[str, ...], ...] = (
     GROUND,
-    ("submodular", "line_search", "bandits", "statistics", "execution", "data", "recipes"),
+    ("submodular", "line_search", "bandits", "targets", "statistics", "execution", "data", "recipes"),
     ("features",),
     ("budget", "coreset", "claims", "models"),
     ("problem", "policy"),
-    ("selection",),
+    ("selection", "targeted"),
     ("extract", "selectors", "online", "training", "world"),
     ("evaluation",),
     ("report",),
@@ -40,12 +40,16 @@ ONLY = {
     "world": {*GROUND, "data", "models"},
     "submodular": set(GROUND),
     "line_search": set(GROUND),
+    "targets": set(GROUND),
     "statistics": set(GROUND),
     "recipes": set(),
 }
 """Rooms that may import less than everything below them."""
 
-BLIND = ("submodular", "line_search", "statistics", "selectors", "problem", "selection", "budget")
+BLIND = (
+    *("submodular", "line_search", "targets", "statistics"),
+    *("selectors", "problem", "selection", "targeted", "budget"),
+)
 """Rooms that know no model, no tokenizer and no file."""
 OUT_OF_SIGHT = (
     *("transformers", "peft", "trl", "tokenizers", "accelerate", "datasets", "huggingface_hub"),

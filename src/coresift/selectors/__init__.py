@@ -1,6 +1,7 @@
 """Selection methods, one file each: arrays in, picks and weights out; siblings never meet."""
 
 from coresift.selectors.balanced import BalancedRandom
+from coresift.selectors.bm25 import Bm25
 from coresift.selectors.brief import Brief
 from coresift.selectors.craig import Craig
 from coresift.selectors.deft import DeftUCS
@@ -8,10 +9,13 @@ from coresift.selectors.delift import Delift
 from coresift.selectors.full import Full
 from coresift.selectors.gradmatch import GradMatch
 from coresift.selectors.kcenter import KCenter
+from coresift.selectors.less import Less
 from coresift.selectors.mint import Mint
 from coresift.selectors.random import Random
+from coresift.selectors.rds import RdsPlus
 from coresift.selectors.selectit import SelectIT
 from coresift.selectors.tagcos import Tagcos
+from coresift.selectors.target_match import TargetMatch
 from coresift.settings import Settings
 
 SELECTORS: dict[str, type[Settings]] = {
@@ -26,6 +30,10 @@ SELECTORS: dict[str, type[Settings]] = {
         Delift,
         SelectIT,
         DeftUCS,
+        Less,
+        RdsPlus,
+        Bm25,
+        TargetMatch,
         Random,
         BalancedRandom,
         Full,
@@ -36,6 +44,7 @@ SELECTORS: dict[str, type[Settings]] = {
 __all__ = [
     "SELECTORS",
     "BalancedRandom",
+    "Bm25",
     "Brief",
     "Craig",
     "DeftUCS",
@@ -43,8 +52,11 @@ __all__ = [
     "Full",
     "GradMatch",
     "KCenter",
+    "Less",
     "Mint",
     "Random",
+    "RdsPlus",
     "SelectIT",
     "Tagcos",
+    "TargetMatch",
 ]
