@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from coresift.selectors import (
         SELECTORS,
         BalancedRandom,
+        Bm25,
         Brief,
         Craig,
         DeftUCS,
@@ -23,10 +24,13 @@ if TYPE_CHECKING:
         Full,
         GradMatch,
         KCenter,
+        Less,
         Mint,
         Random,
+        RdsPlus,
         SelectIT,
         Tagcos,
+        TargetMatch,
     )
 
 __version__ = "0.1.0"
@@ -34,6 +38,7 @@ __version__ = "0.1.0"
 __all__ = [
     "SELECTORS",
     "BalancedRandom",
+    "Bm25",
     "Brief",
     "Coreset",
     "Craig",
@@ -45,12 +50,15 @@ __all__ = [
     "GradientSpec",
     "InMemoryFeatures",
     "KCenter",
+    "Less",
     "Message",
     "Mint",
     "Pool",
     "Random",
+    "RdsPlus",
     "SelectIT",
     "Tagcos",
+    "TargetMatch",
     "read_pool",
     "select",
 ]

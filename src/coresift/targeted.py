@@ -13,8 +13,8 @@ from coresift.features.specs import FeatureSpec
 from coresift.features.targets import TargetSpec
 from coresift.problem import Problem, Selection
 from coresift.settings import Settings
-from coresift.submodular.worth.information import mutual_information
 from coresift.submodular.distances.rows import check_rows
+from coresift.submodular.worth.information import mutual_information
 from coresift.targets.aggregate import places_of, ranked, round_robin, subtask_means
 
 Aggregate = Literal["mean", "max", "round-robin", "mutual-information"]
