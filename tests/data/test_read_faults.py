@@ -60,13 +60,13 @@ MESSAGE_FAULTS = [
     ([user(), "Hello"], r"turn 2 of 'messages' is text; it must be an object with role and content"),
     ([user(), {"content": "x"}], r"turn 2 of 'messages' names no speaker; it must have role and content"),
     (
-        [user(), {"role": "tool", "content": "x"}],
-        r"turn 2 of 'messages' has the unknown role 'tool'; known are system, ",
+        [user(), {"role": "critic", "content": "x"}],
+        r"turn 2 of 'messages' has the unknown role 'critic'; known are system, developer, user",
     ),
-    ([user(), {"role": 3, "content": "x"}], r"unknown role 3; known are system, user, assistant"),
+    ([user(), {"role": 3, "content": "x"}], r"unknown role 3; known are system, developer, user, "),
     (
-        [user(), {"from": "observation", "value": "x"}],
-        r"unknown from 'observation'; known are system, human, user, gpt",
+        [user(), {"from": "narrator", "value": "x"}],
+        r"unknown from 'narrator'; known are system, developer, user, human",
     ),
     ([user(), {"role": "assistant"}], r"'content' of turn 2 of 'messages' is null; it must be text"),
     ([user(), assistant(5)], r"'content' of turn 2 of 'messages' is a number; it must be text"),
@@ -74,10 +74,7 @@ MESSAGE_FAULTS = [
     ([user(""), assistant()], r"message 1 \(user\) is empty; the prompt needs text"),
     ([user()], r"no assistant turn; there is no response to learn"),
     ([{"role": "system", "content": "S"}], r"no assistant turn; there is no response to learn"),
-    ([user(), assistant(), user()], r"the last turn is the user's; it must be the assistant's"),
-    ([user(), user(), assistant()], r"message 2 is the user's where the assistant's is due; after an optional system"),
     ([assistant()], r"message 1 is the assistant's where the user's is due"),
-    ([user(), assistant(), assistant()], r"message 3 is the assistant's where the user's is due"),
     (
         [user(), {"role": "system", "content": "S"}, assistant()],
         r"message 2 is the system's where the assistant's is due",
@@ -113,12 +110,6 @@ def test_a_bad_first_record_is_told_what_it_lacks(tmp_path: Path) -> None:
         read_pool(save(tmp_path, {"instruction": "x"}, GOOD))
     with pytest.raises(DataError, match=r"record 1: no 'output' or 'response'"):
         read_pool(save(tmp_path, {"instruction": "x"}))
-
-
-def test_two_system_messages_are_a_fault(tmp_path: Path) -> None:
-    both = {"system": "S", "messages": [{"role": "system", "content": "T"}, user(), assistant()]}
-    with pytest.raises(DataError, match=r"record 1: message 2 is the system's where the user's is due"):
-        read_pool(save(tmp_path, both))
 
 
 def test_the_other_faults_are_counted(tmp_path: Path) -> None:

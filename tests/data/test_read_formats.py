@@ -124,13 +124,13 @@ def test_the_source_is_kept(tmp_path: Path, column: str, value: str) -> None:
         ({"format": "chatml"}, r"unknown format 'chatml'\. Known are auto, messages, sharegpt, alpaca"),
         (
             {"columns": {"reply": "output"}},
-            r"unknown role 'reply' in the column mapping\. Roles are instruction, input",
+            r"unknown role 'reply' in the column mapping\. Roles are instruction, prompt",
         ),
         (
             {"columns": {"response": "reply"}},
             r"no column 'reply', to which the role 'response' is mapped\. Columns are 'inst",
         ),
-        ({"columns": {"response": ""}}, r"the role 'response' is mapped to no column; only input, system, id, source"),
+        ({"columns": {"response": ""}}, r"the role 'response' is mapped to no column; only input, history, system, "),
         (
             {"columns": {"messages": "output", "response": "input"}},
             r"messages, response do not go together\. Map messages;",

@@ -5,13 +5,21 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from coresift.data.pool import Row
-from coresift.data.records import Record
+from coresift.data.records import Record, absent
 from coresift.errors import DataError
 
-OPTIONAL = ("input", "system", "id", "source")
-ROLES = ("instruction", "input", "response", "system", "messages", "prompt", "source", "id")
-_IDENTITY = {"id": ("coresift_id", "id"), "source": ("source", "dataset")}
+OPTIONAL = ("input", "history", "system", "tools", "reasoning", "label", "media", "id", "source")
+ROLES = ("instruction", "prompt", "response", "messages", *OPTIONAL)
+_EVERYWHERE: Mapping[str, tuple[str, ...]] = {
+    "system": ("system", "system_prompt"),
+    "tools": ("tools", "functions"),
+    "label": ("label", "kto_tag"),
+    "media": ("image", "images", "audio", "audios", "video", "videos"),
+    "id": ("coresift_id", "id"),
+    "source": ("source", "dataset"),
+}
 """A coreset that is read again keeps the ids it was written with, so coresift_id comes first."""
+_THOUGHT = ("reasoning_content", "thinking")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,24 +48,40 @@ class Layout:
         return any(self._has(row, role) for role in self.required)
 
     def _has(self, row: Row, role: str) -> bool:
-        return any(row.get(column) is not None for column in self.columns[role])
+        return any(not absent(row.get(column)) for column in self.columns[role])
 
 
-def _layout(name: str, **columns: tuple[str, ...]) -> Layout:
-    return Layout(name, {**columns, "system": ("system",), **_IDENTITY})
+def _talk(name: str, *columns: str) -> Layout:
+    return Layout(name, {"messages": columns, **_EVERYWHERE})
 
 
+def _pair(name: str, ask: str, response: str, **columns: tuple[str, ...]) -> Layout:
+    return Layout(name, {"prompt": (ask,), "response": (response,), **columns, "reasoning": _THOUGHT, **_EVERYWHERE})
+
+
+_ALPACA: Mapping[str, tuple[str, ...]] = {
+    "instruction": ("instruction",),
+    "input": ("input", "context"),
+    "response": ("output", "response"),
+    "history": ("history",),
+    "reasoning": _THOUGHT,
+}
 FORMATS: Mapping[str, Layout] = {
     layout.name: layout
     for layout in (
-        _layout("messages", messages=("messages",)),
-        _layout("sharegpt", messages=("conversations",)),
-        _layout("alpaca", instruction=("instruction",), input=("input", "context"), response=("output", "response")),
-        _layout("prompt-completion", prompt=("prompt",), response=("completion",)),
-        _layout("question-answer", prompt=("question",), response=("answer",)),
+        _talk("messages", "messages"),
+        _talk("sharegpt", "conversations", "conversation"),
+        Layout("alpaca", {**_ALPACA, **_EVERYWHERE}),
+        _pair("prompt-completion", "prompt", "completion"),
+        _pair("question-answer", "question", "answer", input=("context",)),
+        _pair("query-response", "query", "response", history=("history",)),
+        _pair("question-response", "question", "response"),
+        _pair("prompt-response", "prompt", "response"),
     )
 }
 """Every known format by name."""
+_WEAK = ("query-response", "question-response", "prompt-response")
+"""Formats that a row has only if it has none of the others."""
 
 
 def choose_layout(records: Iterable[Record], *, format: str, columns: Mapping[str, str], name: str) -> Layout:
@@ -79,9 +103,13 @@ def choose_layout(records: Iterable[Record], *, format: str, columns: Mapping[st
         return layouts[0]
     for row in rows:
         fitting = [layout for layout in layouts if layout.fits(row)]
+        fitting = [layout for layout in fitting if layout.name not in _WEAK] or fitting
         if len(fitting) > 1:
             names = " and ".join(layout.name for layout in fitting)
-            raise DataError(f"{name}: the columns {_listed(row)} fit {names}. Say which one with the format setting.")
+            raise DataError(
+                f"{name}: the columns {_listed(row)} fit {names}. Say which one with the format "
+                f"setting (--set pool.format={fitting[0].name})."
+            )
         if len(fitting) == 1:
             return fitting[0]
     return _nearest(layouts, rows, name)
@@ -107,12 +135,12 @@ def _candidates(format: str, columns: Mapping[str, str], name: str) -> list[Layo
     known = FORMATS.values() if format == "auto" else [FORMATS[format]]
     mapped = [_override(layout, columns) for layout in known if set(columns) <= set(layout.columns)]
     # Mapping every required role of two formats makes them the same; the first one stands for both.
-    distinct = {repr(layout.columns): layout for layout in reversed(mapped)}
+    distinct = {repr([layout.columns[role] for role in layout.required]): layout for layout in reversed(mapped)}
     if len(distinct) == 0:
         raise DataError(
             f"{name}: the mapped roles {', '.join(columns)} do not go together"
             f"{'' if format == 'auto' else f' in the format {format}'}. Map messages; or instruction, input and "
-            "response; or prompt and response; system, source and id go with each."
+            "response; or prompt and response; system, tools, source and id go with each."
         )
     return list(reversed(distinct.values()))
 

@@ -1,5 +1,6 @@
 """What an instruction pool is: examples with stable ids, in a fixed order, with a fingerprint."""
 
+import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from types import MappingProxyType
 from typing import Any, Literal, overload
 
 from coresift import fingerprints
+from coresift.data.notes import Notes
 from coresift.errors import DataError
 
 Role = Literal["system", "user", "assistant", "tool"]
@@ -105,6 +107,7 @@ class Pool(Sequence[Example]):
         rows: The input records, one per example, in the same order; the coreset is written in their schema.
         skipped: Records left out on reading.
         origin: Path or name the pool was read from, for messages only; not part of the fingerprint.
+        notes: What was not read of the rows, and what was changed on the way.
 
     Raises:
         DataError: If the pool is empty, two ids are equal, or `rows` and `examples` differ in number.
@@ -117,10 +120,11 @@ class Pool(Sequence[Example]):
         rows: Iterable[Row] | None = None,
         skipped: Iterable[SkippedRow] = (),
         origin: str = "",
+        notes: Notes | None = None,
     ) -> None:
         self._examples = tuple(examples)
         self._rows: tuple[Row, ...] = tuple(map(_row_of, self._examples)) if rows is None else tuple(rows)
-        self._skipped, self._origin = tuple(skipped), origin
+        self._skipped, self._origin, self._notes = tuple(skipped), origin, notes or Notes()
         if len(self._examples) == 0:
             raise DataError(f"{origin or 'pool'}: no examples. A pool needs at least one usable record.")
         if len(self._rows) != len(self._examples):
@@ -159,6 +163,11 @@ class Pool(Sequence[Example]):
     def origin(self) -> str:
         """Path or name the pool was read from, or ""."""
         return self._origin
+
+    @property
+    def notes(self) -> Notes:
+        """What was not read of the rows, and what was changed; of all that was read, also in a part of it."""
+        return self._notes
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -202,6 +211,7 @@ class Pool(Sequence[Example]):
             rows=[self._rows[position] for position in chosen],
             skipped=self.skipped,
             origin=self.origin,
+            notes=self.notes,
         )
 
     @cached_property
@@ -214,5 +224,23 @@ class Pool(Sequence[Example]):
 
 
 def _row_of(example: Example) -> Row:
-    messages = [{"role": message.role, "content": message.content} for message in example.messages]
-    return {"id": example.id, "source": example.source, "messages": messages}
+    row: dict[str, Any] = {"id": example.id, "source": example.source}
+    row["messages"] = [_turn_of(message) for message in example.messages]
+    return {**row, "tools": json.loads(example.tools)} if example.tools else row
+
+
+def _turn_of(message: Message) -> dict[str, Any]:
+    """The turn in the fields that are read back."""
+    turn: dict[str, Any] = {"role": message.role, "content": message.content}
+    calls = [
+        {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+        for call in message.tool_calls
+    ]
+    more = {
+        "reasoning_content": message.reasoning,
+        "tool_calls": calls,
+        "name": message.name,
+        "tool_call_id": message.call_id,
+    }
+    turn |= {field: value for field, value in more.items() if value}
+    return turn if message.learn else {**turn, "weight": 0}

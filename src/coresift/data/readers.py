@@ -1,15 +1,17 @@
 """`read_pool`: from a file, a folder or a Hub name to a pool, or to an error that says what is wrong where."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from coresift.data import hub
-from coresift.data.formats import FORMATS, Layout, choose_layout
+from coresift.data.examples import Interpreter, Join
+from coresift.data.formats import choose_layout
 from coresift.data.json_files import read_json, read_jsonl
+from coresift.data.notes import Notes, Tally
 from coresift.data.pool import Example, Pool, Row, SkippedRow
-from coresift.data.records import Record, RowFault, kind_of
+from coresift.data.records import Record, RowFault
 from coresift.data.table_files import read_csv, read_parquet
-from coresift.data.turns import label_of, messages_of
 from coresift.errors import DataError
 from coresift.progress import track
 
@@ -29,7 +31,9 @@ def read_pool(
     format: str = "auto",
     columns: Mapping[str, str] | None = None,
     split: str = "train",
+    join: Join = "blank line",
     skip_bad_rows: bool = False,
+    strict: bool = False,
 ) -> Pool:
     """Read an instruction pool.
 
@@ -40,7 +44,10 @@ def read_pool(
         columns: Role to column, for columns with other names. Roles: instruction, input, response, system, messages,
             prompt, source, id. An empty column name switches input, system, source or id off.
         split: Which split of a saved or Hub data set.
+        join: What stands between an instruction and its input: a blank line, or a newline.
         skip_bad_rows: Leave records with a fault out and list them in `Pool.skipped`; otherwise the first one raises.
+        strict: Refuse conversations that do not end with the assistant, begin with it, or have several turns of one
+            speaker in a row; otherwise they are mended as trainers do it, and counted in `Pool.notes`.
 
     Returns:
         The pool, in input order. Ids come from the id column where a record has one, otherwise from the content. Those
@@ -54,13 +61,13 @@ def read_pool(
     if len(records) == 0:
         raise DataError(f"{name}: no records. A pool needs at least one.")
     layout = choose_layout(records, format=format, columns=columns or {}, name=name)
-    examples, rows, faults = _convert(records, layout)
+    examples, rows, faults, notes = _convert(records, Interpreter(layout, join, strict))
     if len(faults) > 0 and not skip_bad_rows:
         raise DataError(_first_fault(name, faults, len(records)))
     if len(examples) == 0:
         raise DataError(_nothing_left(name, faults))
     skipped = [SkippedRow(record.number, reason, record.row) for record, reason in faults]
-    return Pool(examples, rows=rows, skipped=skipped, origin=name)
+    return Pool(examples, rows=rows, skipped=skipped, origin=name, notes=notes)
 
 
 def _read_records(path: str | Path, name: str, split: str) -> list[Record]:
@@ -87,49 +94,41 @@ def _read_records(path: str | Path, name: str, split: str) -> list[Record]:
     return READERS[file.suffix.lower()](file, name)
 
 
-def _convert(records: list[Record], layout: Layout) -> tuple[list[Example], list[Row], list[tuple[Record, str]]]:
-    """Examples and their rows, and the records with a fault."""
+def _convert(
+    records: list[Record], interpreter: Interpreter
+) -> tuple[list[Example], list[Row], list[tuple[Record, str]], Notes]:
+    """Examples and their rows, the records with a fault, and what was not read."""
     examples: list[Example] = []
     rows: list[Row] = []
     faults: list[tuple[Record, str]] = []
     taken: dict[str, Record] = {}
+    tally = Tally()
     for record in track(records, "reading the pool", total=len(records), unit="records"):
         try:
-            example = _example(record, layout, taken)
+            if record.fault != "":
+                raise RowFault(record.fault)
+            example, notes = interpreter.example(record.row)
+            example = _named(example, taken)
         except RowFault as fault:
             faults.append((record, str(fault)))
             continue
         taken[example.id] = record
         examples.append(example)
         rows.append(record.row)
-    return examples, rows, faults
+        tally.add(notes)
+    return examples, rows, faults, tally.notes
 
 
-def _example(record: Record, layout: Layout, taken: Mapping[str, Record]) -> Example:
-    if record.fault != "":
-        raise RowFault(record.fault)
-    if not isinstance(record.row, Mapping):
-        raise RowFault(f"the record is {kind_of(record.row)}; it must be an object with named columns")
-    _refuse_other_format(record.row, layout)
-    messages = messages_of(record.row, layout)
-    source, given = label_of(record.row, layout, "source"), label_of(record.row, layout, "id")
-    if given in taken:
+def _named(example: Example, taken: Mapping[str, Record]) -> Example:
+    """The example with its id, from its content where the row has none."""
+    if example.id == "":
+        return replace(example, id=_free(example.content_key, taken))
+    if example.id in taken:
         raise RowFault(
-            f"the id {given!r} is already that of {taken[given].where}; ids must be unique. "
+            f"the id {example.id!r} is already that of {taken[example.id].where}; ids must be unique. "
             "Mend them, or take ids from the content with --map id="
         )
-    example = Example(id=given, messages=messages, source=source)
-    return example if given != "" else Example(id=_free(example.content_key, taken), messages=messages, source=source)
-
-
-def _refuse_other_format(row: Row, layout: Layout) -> None:
-    if layout.fits(row):
-        return
-    for other in FORMATS.values():
-        if other.name != layout.name and other.fits(row):
-            raise RowFault(
-                f"the columns are those of {other.name}, but the file is {layout.name}; one file, one format"
-            )
+    return example
 
 
 def _free(key: str, taken: Mapping[str, Record]) -> str:

@@ -1,6 +1,6 @@
 """What every reader yields: the records of an input in order, each with the words to point at it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,3 +65,23 @@ def kind_of(value: Any) -> str:
     if isinstance(value, list | tuple):
         return "a list"
     return "an object" if isinstance(value, dict) else names.get(type(value), type(value).__name__)
+
+
+def absent(value: Any) -> bool:
+    """Whether a value stands for none: null, or what is not a number, which pandas writes for it."""
+    return value is None or (isinstance(value, float) and value != value)
+
+
+def is_empty(value: Any) -> bool:
+    """Whether there is nothing in a value: it is absent, or empty text, an empty list or object."""
+    return absent(value) or (isinstance(value, str | list | tuple | Mapping) and len(value) == 0)
+
+
+def unbroken(text: str, where: str) -> str:
+    """The text, if it can be written as UTF-8 at all. Raises RowFault."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        half = ord(text[error.start])
+        raise RowFault(f"{where} holds half a character (\\u{half:04x}); it is no valid text") from None
+    return text
