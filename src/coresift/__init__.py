@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from coresift.features.specs import GradientSpec
     from coresift.selection import select
     from coresift.selectors import (
+        IFD,
         SELECTORS,
         BalancedRandom,
         Bm25,
@@ -24,8 +25,11 @@ if TYPE_CHECKING:
         Full,
         GradMatch,
         KCenter,
+        LengthMatched,
         Less,
+        Longest,
         Mint,
+        Perplexity,
         Random,
         RdsPlus,
         SelectIT,
@@ -36,6 +40,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "IFD",
     "SELECTORS",
     "BalancedRandom",
     "Bm25",
@@ -51,8 +56,11 @@ __all__ = [
     "InMemoryFeatures",
     "KCenter",
     "Less",
+    "LengthMatched",
+    "Longest",
     "Message",
     "Mint",
+    "Perplexity",
     "Pool",
     "Random",
     "RdsPlus",

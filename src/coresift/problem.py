@@ -98,6 +98,39 @@ class Problem:
         return spaces_of(rows, self.room(self.device), device=self.device, what=what, say=self.say)
 
 
+def evenly(
+    problem: Problem,
+    order: np.ndarray,
+    size: int,
+    *,
+    facts: Callable[[np.ndarray], Mapping[str, Any]] = lambda picks: {},
+    shortfall: str = "",
+) -> Selection:
+    """The answer of a method that only orders examples: the first `size`, each standing for an equal part of the pool.
+
+    Args:
+        problem: What was asked.
+        order: Pool positions from the best on; those that may not be picked are left out.
+        size: How many picks were asked for.
+        facts: Diagnostics of some picks, asked for the whole answer and for every prefix.
+        shortfall: Why there may be fewer; said if there are.
+    """
+
+    def answer(picks: np.ndarray, prefixes: Mapping[int, Selection], lacking: str = "") -> Selection:
+        return Selection(
+            indices=picks,
+            weights=np.full(len(picks), problem.n / len(picks)),
+            nested=True,
+            diagnostics=facts(picks),
+            prefixes=prefixes,
+            shortfall=lacking,
+        )
+
+    picks = order[:size]
+    parts = {part: answer(picks[:part], {}) for part in problem.wanted(picks)}
+    return answer(picks, parts, shortfall if len(picks) < size else "")
+
+
 @runtime_checkable
 class Selector(Protocol):
     """A one-shot selection method: frozen settings and one function of arrays."""

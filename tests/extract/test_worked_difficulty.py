@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from coresift.extract.difficulty import checked, ratio
+from coresift.extract.difficulty import checked
+from coresift.features.losses import ratio
 from coresift.online import Lead
 from coresift.policy import OnlineProblem
 

@@ -14,16 +14,15 @@ An example whose difficulty means nothing has NaN there and a reason: it is in n
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from torch import nn
 
+from coresift.features.losses import Ratio, ratio
 from coresift.models.losses import pool_losses, response_losses
 from coresift.models.render import Rendered
 from coresift.savepoints import Savepoints
-
-Ratio = Literal["perplexity", "loss"]
 
 NOT_FINITE = "its loss is not a finite number"
 UNHELPFUL = "its instruction does not make the response easier"
@@ -49,16 +48,6 @@ class Difficulty:
     def invalid(self) -> dict[str, int]:
         """Reason -> how many examples."""
         return dict(Counter(reason for reason in self.reasons if reason))
-
-
-def ratio(response: np.ndarray, alone: np.ndarray, form: Ratio = "perplexity") -> np.ndarray:
-    """[n] difficulty from the loss with the instruction and the loss of the response alone; may be not finite.
-
-    >>> ratio(np.array([1.2]), np.array([2.4])).round(6), ratio(np.array([1.2]), np.array([2.4]), "loss")
-    (array([0.301194]), array([0.5]))
-    """
-    with np.errstate(all="ignore"):
-        return np.exp(response - alone) if form == "perplexity" else response / alone
 
 
 def checked(values: np.ndarray, utilities: np.ndarray, *, keep_unhelpful: bool = False, tokens: int = 0) -> Difficulty:

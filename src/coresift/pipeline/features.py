@@ -4,6 +4,8 @@ gradients       a warm-up, then one backward pass per loss     tuning, extract.r
 embeddings      a sentence encoder                             extract.embeddings
 similarities    the same, with a second set of examples        extract.embeddings
 ratings         a model that rates                             extract.ratings
+losses          one forward pass of a model                    extract.losses
+lengths         the tokens of the responses, no model          extract.losses
 utilities       the base model, with examples in its context   pipeline.utilities
 """
 
@@ -15,10 +17,12 @@ from torch import Tensor
 
 from coresift.errors import FeatureError
 from coresift.extract.embeddings import extract_embeddings, extract_similarities
+from coresift.extract.losses import extract_lengths, extract_losses
 from coresift.extract.ratings import Rater, extract_ratings
 from coresift.extract.run import GradientExtractor, extract_gradients
 from coresift.extract.shards import Account
 from coresift.features.base import Features
+from coresift.features.losses import LengthSpec, LossSpec
 from coresift.features.ratings import RatingSpec
 from coresift.features.specs import FeatureSpec, GradientSpec
 from coresift.features.store import FeatureStore
@@ -26,10 +30,10 @@ from coresift.features.utilities import EmbeddingSpec, SimilaritySpec, UtilitySp
 from coresift.features.utility_store import UtilityStore
 from coresift.models.load import load_model, load_tokenizer, max_positions, model_fingerprint
 from coresift.models.lora import load_adapter
-from coresift.models.render import Renderer
+from coresift.models.render import Renderer, render_pool
 from coresift.pipeline.inputs import model_path
 from coresift.pipeline.runs import Run
-from coresift.pipeline.tuning import Say, warmup
+from coresift.pipeline.tuning import Say, warm_up, warmup
 from coresift.pipeline.utilities import encoder_identity, encoder_of, unscored, utilities
 from coresift.training.checkpoints import Checkpoint
 
@@ -97,6 +101,10 @@ def fill(run: Run, specs: Sequence[FeatureSpec], *, say: Say = print) -> RunFeat
     gradients = [spec for spec in specs if isinstance(spec, GradientSpec)]
     if gradients:
         held.hold(gradients, _gradients(run, gradients, say))
+    losses = [spec for spec in specs if isinstance(spec, LossSpec)]
+    for model, warm in dict.fromkeys((spec.model, spec.warmup) for spec in losses):
+        same = [spec for spec in losses if (spec.model, spec.warmup) == (model, warm)]
+        held.hold(same, _losses(run, same, say))
     kernels = [spec for spec in specs if isinstance(spec, UtilitySpec)]
     for spec in dict.fromkeys([*(each.encoder for each in kernels if each.encoder is not None), *specs]):
         if isinstance(spec, EmbeddingSpec):
@@ -105,6 +113,8 @@ def fill(run: Run, specs: Sequence[FeatureSpec], *, say: Say = print) -> RunFeat
             held.hold([spec], _similarities(run, spec, say))
         elif isinstance(spec, RatingSpec):
             held.hold([spec], _ratings(run, spec, say))
+        elif isinstance(spec, LengthSpec):
+            held.hold([spec], _lengths(run, spec))
     for kernel, store in utilities(run, kernels, embeddings=held, say=say).items():
         held.hold([kernel], store)
     return held
@@ -181,4 +191,42 @@ def _ratings(run: Run, spec: RatingSpec, say: Say) -> FeatureStore:
         rater = Rater(model, Renderer(load_tokenizer(name), max_tokens=limit), run.recipe.extract.batch_tokens)
         extract_ratings(rater, run.inputs.chosen_from, store, spec, account=partial(run.record, "ratings"))
         say(f"ratings: {store.n} examples, {len(spec.prompts)} questions each, by {spec.model or 'the base model'}")
+    return store
+
+
+def _losses(run: Run, specs: Sequence[LossSpec], say: Say) -> FeatureStore:
+    """Losses of one model."""
+    other = specs[0].model
+    name = model_path(other) if other else run.inputs.base
+    checkpoint = warm_up(run, say=say) if specs[0].warmup else None
+    limit = max_positions(name) or LONGEST_QUESTION if other else run.recipe.pool.max_tokens
+    own = {"model": model_fingerprint(name), "dtype": run.recipe.model.dtype, "longest": limit}
+    store = _store(run, own if checkpoint is None else {**own, "adapter": checkpoint.fingerprint})
+    missing = [spec for spec in specs if len(store.array(spec).missing()) > 0]
+    if not missing:
+        return store
+    renderer = Renderer(load_tokenizer(name), max_tokens=limit) if other else run.inputs.renderer
+    rows = render_pool(run.inputs.chosen_from, renderer).rows if other else tuple(run.inputs.rows)
+    base = load_model(name, dtype=run.recipe.model.dtype, device=run.recipe.model.device)
+    adapter = None if checkpoint is None else checkpoint.adapter
+    model = base if adapter is None else load_adapter(base, adapter)
+    for spec in missing:
+        extract_losses(
+            model,
+            rows,
+            store,
+            spec,
+            start_token=renderer.start_token,
+            pad_token=renderer.pad_token,
+            batch_tokens=run.recipe.extract.batch_tokens,
+            account=partial(run.record, "losses"),
+        )
+    kinds, read = ", ".join(spec.loss for spec in specs), len(rows) - rows.count(None)
+    say(f"losses: {read} of {store.n} examples ({kinds}), by {other or 'the base model'}")
+    return store
+
+
+def _lengths(run: Run, spec: LengthSpec) -> FeatureStore:
+    store = _store(run, {})
+    extract_lengths(run.inputs.rows, store, spec)
     return store

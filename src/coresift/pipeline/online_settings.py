@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from coresift.errors import SettingsError
-from coresift.extract.difficulty import Ratio
+from coresift.features.losses import Ratio
 from coresift.settings import Settings
 from coresift.training.rounds import LoopSettings
 

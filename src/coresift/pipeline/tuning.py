@@ -6,6 +6,7 @@ from pathlib import Path
 from coresift.budget import Budget
 from coresift.coreset import Coreset
 from coresift.data.splits import random_positions
+from coresift.features.losses import LossSpec
 from coresift.features.specs import GradientSpec
 from coresift.pipeline.online_settings import NEEDS
 from coresift.pipeline.runs import Run
@@ -24,7 +25,8 @@ def gradient_specs(run: Run) -> list[GradientSpec]:
 
 def warmup(run: Run, *, say: Say = print) -> Checkpoint | None:
     """Train LoRA on a random part of the candidates; None when the method needs none."""
-    needed = len(gradient_specs(run)) > 0 or asks_the_warm_up(run)
+    scored = any(isinstance(spec, LossSpec) and spec.warmup for spec in run.recipe.required)
+    needed = len(gradient_specs(run)) > 0 or scored or asks_the_warm_up(run)
     return warm_up(run, say=say) if needed else None
 
 

@@ -8,9 +8,13 @@ from coresift.selectors.deft import DeftUCS
 from coresift.selectors.delift import Delift
 from coresift.selectors.full import Full
 from coresift.selectors.gradmatch import GradMatch
+from coresift.selectors.ifd import IFD
 from coresift.selectors.kcenter import KCenter
 from coresift.selectors.less import Less
+from coresift.selectors.longest import Longest
+from coresift.selectors.matched import LengthMatched
 from coresift.selectors.mint import Mint
+from coresift.selectors.perplexity import Perplexity
 from coresift.selectors.random import Random
 from coresift.selectors.rds import RdsPlus
 from coresift.selectors.selectit import SelectIT
@@ -34,6 +38,10 @@ SELECTORS: dict[str, type[Settings]] = {
         RdsPlus,
         Bm25,
         TargetMatch,
+        IFD,
+        Perplexity,
+        Longest,
+        LengthMatched,
         Random,
         BalancedRandom,
         Full,
@@ -42,6 +50,7 @@ SELECTORS: dict[str, type[Settings]] = {
 """Methods by the name used in recipes."""
 
 __all__ = [
+    "IFD",
     "SELECTORS",
     "BalancedRandom",
     "Bm25",
@@ -53,7 +62,10 @@ __all__ = [
     "GradMatch",
     "KCenter",
     "Less",
+    "LengthMatched",
+    "Longest",
     "Mint",
+    "Perplexity",
     "Random",
     "RdsPlus",
     "SelectIT",

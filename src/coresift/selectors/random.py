@@ -2,10 +2,8 @@
 
 from typing import ClassVar
 
-import numpy as np
-
 from coresift.features.specs import FeatureSpec
-from coresift.problem import Problem, Selection
+from coresift.problem import Problem, Selection, evenly
 from coresift.seeds import generator
 from coresift.settings import Settings
 
@@ -22,11 +20,4 @@ class Random(Settings):
 
     def select(self, problem: Problem, size: int) -> Selection:
         """Pick `size` examples; prefixes of one seed are nested."""
-        order = generator(problem.seed, "random").permutation(problem.n)[:size]
-        prefixes = {part: _even(order[:part], problem.n) for part in problem.wanted(order)}
-        return _even(order, problem.n, prefixes)
-
-
-def _even(order: np.ndarray, n: int, prefixes: dict[int, Selection] | None = None) -> Selection:
-    weights = np.full(len(order), n / len(order))
-    return Selection(indices=order, weights=weights, nested=True, prefixes=prefixes or {})
+        return evenly(problem, generator(problem.seed, "random").permutation(problem.n), size)

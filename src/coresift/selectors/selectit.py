@@ -4,8 +4,9 @@ Marks at the token, sentence and model level. Where this deviates and why: docs/
 paper's equation without a second softmax, and marks found through the tokenizer.
 """
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from pydantic import Field, model_validator
 from torch import Tensor
@@ -13,7 +14,7 @@ from torch import Tensor
 from coresift.errors import SelectionError
 from coresift.features.ratings import MARKS, PROMPTS, RatingSpec
 from coresift.features.specs import FeatureSpec
-from coresift.problem import Problem, Selection
+from coresift.problem import Problem, Selection, evenly
 from coresift.settings import Settings
 from coresift.submodular.distances.rows import check_rows
 
@@ -68,9 +69,17 @@ class SelectIT(Settings):
             marks = self._marks(problem[self._spec(each)])
             scores += each.parameters / whole * sentence_score(token_score(marks), self.alpha)
             faint[each.model or "base"] = int((marks.sum(dim=2).mean(dim=1) < FAINT).sum())
-        order = scores.argsort(descending=True, stable=True)[:size]
-        parts = {part: self._answer(scores, order[:part], faint) for part in problem.wanted(order.numpy())}
-        return self._answer(scores, order, faint, parts)
+        order = scores.argsort(descending=True, stable=True).numpy()
+
+        def facts(picks: np.ndarray) -> dict[str, Any]:
+            return {
+                "scores": scores[picks].tolist(),
+                "mean_score": float(scores[picks].mean()),
+                "mean_score_of_pool": float(scores.mean()),
+                "hardly_rated": faint,
+            }
+
+        return evenly(problem, order, size, facts=facts)
 
     def _marks(self, rows: Tensor) -> Tensor:
         """[n, prompts, 5] float64, checked."""
@@ -84,23 +93,6 @@ class SelectIT(Settings):
             place = int((rows < 0).any(dim=1).nonzero()[0])
             raise SelectionError(f"ratings: row {place} holds a negative number. Ratings are probabilities.")
         return rows.detach().cpu().double().reshape(len(rows), len(self.prompts), len(MARKS))
-
-    def _answer(
-        self, scores: Tensor, order: Tensor, faint: dict[str, int], parts: dict[int, Selection] | None = None
-    ) -> Selection:
-        facts = {
-            "scores": scores[order].tolist(),
-            "mean_score": float(scores[order].mean()),
-            "mean_score_of_pool": float(scores.mean()),
-            "hardly_rated": faint,
-        }
-        return Selection(
-            indices=order.numpy(),
-            weights=torch.full((len(order),), len(scores) / len(order), dtype=torch.float64).numpy(),
-            nested=True,
-            diagnostics=facts,
-            prefixes=parts or {},
-        )
 
 
 def token_score(marks: Tensor) -> Tensor:
