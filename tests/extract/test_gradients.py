@@ -1,5 +1,7 @@
 """Per-example gradients: many at once are the same as one by one, padded or not, for every architecture."""
 
+from typing import Any
+
 import pytest
 import tiny
 import torch
@@ -7,8 +9,8 @@ from torch import nn
 
 from coresift.errors import ModelError
 from coresift.extract.gradients import GradientTap
-from coresift.extract.run import GradientExtractor
-from coresift.features.specs import GradientSpec
+from coresift.extract.run import GradientExtractor, tokens_read
+from coresift.features.specs import GradientSpec, Loss
 from coresift.models.batches import collate
 from coresift.models.lora import LoraSettings, attach_lora, lora_parameters
 from coresift.models.losses import example_losses, token_nll
@@ -82,6 +84,28 @@ def test_response_is_knowledge_plus_following(preconditioner: str) -> None:
     extractor = GradientExtractor(model, renderer.start_token, renderer.pad_token, moments=moments)
     knowledge, following, response = extractor.gradients(rows, specs, extractor.projections(specs)).values()
     assert (response - knowledge - following).abs().max() < 1e-10 * response.abs().max()
+
+
+@pytest.mark.parametrize(
+    ("losses", "passes"), [(["response"], 1), (["knowledge"], 1), (["following"], 2), (["response", "knowledge"], 2)]
+)
+def test_only_losses_that_are_asked_for_are_propagated_and_counted(losses: list[Loss], passes: int) -> None:
+    model = adapted("llama")
+    renderer, rows = rendered("llama")
+    specs = [GradientSpec(loss=loss, dim=16) for loss in losses]
+    extractor = GradientExtractor(model, renderer.start_token, renderer.pad_token, batch_tokens=10**6)
+    seen: list[int] = []
+
+    def count(module: nn.Module, args: tuple[()], kwargs: dict[str, Any]) -> None:
+        seen.append(int(kwargs["attention_mask"].sum()))
+
+    handle = model.register_forward_pre_hook(count, with_kwargs=True)
+    together = extractor.gradients(rows, specs, extractor.projections(specs))
+    handle.remove()
+    assert len(seen) == passes and sum(seen) == tokens_read(rows, specs)
+    every = [GradientSpec(loss=loss, dim=16) for loss in ("response", "knowledge", "following")]
+    alone = extractor.gradients(rows, every, extractor.projections(every))
+    assert all(torch.equal(together[spec], alone[spec]) for spec in specs)
 
 
 def ones_like_moments(model: nn.Module):

@@ -88,7 +88,7 @@ class GradientExtractor:
         Returns:
             spec -> [len(rows), spec.dim], float32 or wider.
         """
-        parts = {loss: self._propagate(rows, loss, projections) for loss in LOSSES}
+        parts = {loss: self._propagate(rows, loss, projections) for loss in propagated(specs)}
         return {spec: _rows_of(spec, parts) for spec in specs}
 
     def _propagate(
@@ -148,6 +148,20 @@ def way_of(spec: GradientSpec) -> GradientSpec:
     return spec.stored.model_copy(update={"loss": "response"})
 
 
+def propagated(specs: Iterable[GradientSpec]) -> list[Kind]:
+    """The losses that have to be propagated for `specs`: a following row needs both."""
+    asked = {spec.loss for spec in specs}
+    return [loss for loss in LOSSES if loss in asked or "following" in asked]
+
+
+def tokens_read(rows: Iterable[Rendered], specs: Iterable[GradientSpec]) -> int:
+    """Tokens that go forward and backward for `specs`, padding not counted."""
+    losses = propagated(specs)
+    return sum(
+        len(row.tokens) * ("response" in losses) + (row.n_targets + 1) * ("knowledge" in losses) for row in rows
+    )
+
+
 def _rows_of(spec: GradientSpec, parts: dict[Kind, dict[GradientSpec, Tensor]]) -> Tensor:
     way = way_of(spec)
     if spec.loss == "following":
@@ -200,7 +214,7 @@ def extract_gradients(
 
     before = began
     for shard in (executor or LocalExecutor()).map(compute, shards, label="gradients", unit="shards"):
-        tokens, now = sum(len(rows[row].tokens) + rows[row].n_targets + 1 for row in shard), time.perf_counter()
+        tokens, now = tokens_read([rows[row] for row in shard], list(arrays)), time.perf_counter()
         if account is not None:
             account(seconds=now - before, tokens=tokens, flops=extractor.flops_per_token * tokens)
         cost.tokens, before = cost.tokens + tokens, now

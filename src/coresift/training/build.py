@@ -155,7 +155,12 @@ def data_order(rows: Sequence[Rendered], weights: np.ndarray, settings: TrainSet
 
 def steps(settings: TrainSettings, n: int) -> int:
     """Optimizer steps of a run over n examples; the last step of an epoch may hold fewer examples."""
-    return math.ceil(settings.epochs * math.ceil(n / settings.batch_size))
+    return math.ceil(settings.epochs * steps_of_epoch(settings, n))
+
+
+def steps_of_epoch(settings: TrainSettings, n: int) -> int:
+    """Optimizer steps of one epoch over n examples."""
+    return math.ceil(n / settings.batch_size)
 
 
 def rising_steps(settings: TrainSettings, total: int) -> int:

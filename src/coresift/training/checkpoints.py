@@ -14,7 +14,7 @@ from coresift.errors import TrainingError
 if TYPE_CHECKING:
     from torch import nn
 
-DONE, MOMENTS = "training.json", "moments.safetensors"
+DONE, MOMENTS, EPOCHS = "training.json", "moments.safetensors", "epochs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,30 @@ class Moments:
     first: dict[str, Tensor]
     second: dict[str, Tensor]
     step: int
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """The end of an epoch of a run with adapters.
+
+    Attributes:
+        folder: Holds adapter/ and moments.safetensors.
+        learning_rate: Mean over the epoch's optimizer steps.
+        fingerprint: Of the run, and which of its epochs this is.
+    """
+
+    folder: Path
+    learning_rate: float
+    fingerprint: str
+
+    @property
+    def adapter(self) -> Path:
+        """Folder of the adapter."""
+        return self.folder / "adapter"
+
+    def moments(self) -> Moments:
+        """AdamW's state of the LoRA tensors. Raises TrainingError if it is not there."""
+        return read_moments(self.folder)
 
 
 @dataclass(frozen=True)
@@ -71,24 +95,57 @@ class Checkpoint:
         return str(self.summary["fingerprint"])
 
     def moments(self) -> Moments:
-        """AdamW's state of the LoRA tensors.
+        """AdamW's state of the LoRA tensors at the end. Raises TrainingError after full tuning, which keeps none."""
+        return read_moments(self.folder)
+
+    @property
+    def epochs(self) -> tuple[Epoch, ...]:
+        """The ends of all epochs, in order.
 
         Raises:
-            TrainingError: If the run was full tuning, which keeps none.
+            TrainingError: If they were not kept (`keep_epochs`), or one was removed.
         """
-        from safetensors import safe_open
+        rates = self.summary.get("learning_rates")
+        if rates is None:
+            raise TrainingError(f"{self.folder}: its epochs were not kept. Train with keep_epochs=true.")
+        folders = [self.folder / EPOCHS / str(number) for number in range(1, len(rates))]
+        for folder in folders:
+            if not (folder / MOMENTS).is_file():
+                raise TrainingError(f"{folder}: the end of this epoch is gone. Remove {self.folder} and train again.")
+        return tuple(
+            Epoch(folder, rate, f"{self.fingerprint}-epoch-{number}-of-{len(rates)}")
+            for number, (folder, rate) in enumerate(zip([*folders, self.folder], rates, strict=True), start=1)
+        )
 
-        path = self.folder / MOMENTS
-        if self.adapter is None or not path.is_file():
-            raise TrainingError(
-                f"{self.folder}: no {MOMENTS}; AdamW's moments are kept by adapter tuning only. Use tuning=lora."
-            )
-        with safe_open(path, framework="pt") as stored:
-            step = int(stored.metadata()["step"])
-            names = json.loads(stored.metadata()["order"])
-            first = {name: stored.get_tensor(f"first/{name}") for name in names}
-            second = {name: stored.get_tensor(f"second/{name}") for name in names}
-        return Moments(first, second, step)
+
+def read_moments(folder: Path) -> Moments:
+    """AdamW's state beside an adapter. Raises TrainingError if there is none."""
+    from safetensors import safe_open
+
+    path = folder / MOMENTS
+    if not path.is_file():
+        raise TrainingError(
+            f"{folder}: no {MOMENTS}; AdamW's moments are kept by adapter tuning only. Use tuning=lora."
+        )
+    with safe_open(path, framework="pt") as stored:
+        step = int(stored.metadata()["step"])
+        names = json.loads(stored.metadata()["order"])
+        first = {name: stored.get_tensor(f"first/{name}") for name in names}
+        second = {name: stored.get_tensor(f"second/{name}") for name in names}
+    return Moments(first, second, step)
+
+
+def moments_of(optimizer: Any, model: "nn.Module") -> Moments:
+    """AdamW's state by tensor: the optimizer numbers tensors by group, so they are looked up by identity."""
+    from coresift.models.lora import lora_parameters
+
+    kept = {name: optimizer.state[weight] for name, weight in lora_parameters(model)}
+    step = int(next(iter(kept.values()))["step"])
+    return Moments(
+        {name: state["exp_avg"] for name, state in kept.items()},
+        {name: state["exp_avg_sq"] for name, state in kept.items()},
+        step,
+    )
 
 
 def write_moments(path: Path, moments: Moments) -> None:

@@ -103,6 +103,8 @@ def train_rounds(
     out, loop = Path(out), loop or LoopSettings()
     if len(rows) != problem.n:
         raise TrainingError(f"{len(rows)} rows for a problem of {problem.n} examples. Pass one row per example.")
+    if settings.keep_epochs:
+        raise TrainingError("keep_epochs is set, but training in rounds has no epochs. Leave it out.")
     start = policy.init(problem, derive(seed, "policy"))
     computed_in = precision(settings, resolve_device(device))
     inputs = inputs_of(model, rows, np.ones(len(rows)), settings, seed, computed_in)

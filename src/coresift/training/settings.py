@@ -37,7 +37,19 @@ class TrainSettings(Settings):
     save_steps: int | None = Field(
         default=None, ge=1, description="Optimizer steps between checkpoints; default: every epoch, 250 at most."
     )
+    keep_epochs: bool = Field(
+        default=False, description="Also keep the adapter and AdamW's moments of the end of every epoch, for LESS."
+    )
     gradient_checkpointing: bool = Field(default=False, description="Less memory, about a fifth slower.")
+
+    @model_validator(mode="after")
+    def _epochs_of_adapters(self) -> "TrainSettings":
+        if self.keep_epochs and self.tuning == "full":
+            raise SettingsError(
+                "keep_epochs is set and tuning is 'full': what is kept are adapters with AdamW's moments. Set tuning "
+                "to lora, or leave keep_epochs out."
+            )
+        return self
 
     @model_validator(mode="after")
     def _whole_micro_batches(self) -> "TrainSettings":

@@ -16,11 +16,11 @@ from coresift import files, fingerprints
 from coresift.differences import both_sides
 from coresift.errors import TrainingError
 from coresift.models.load import load_tokenizer, model_fingerprint, resolve_device
-from coresift.models.lora import lora_parameters, save_adapter, save_model
+from coresift.models.lora import save_adapter, save_model
 from coresift.models.quiet import quiet
 from coresift.models.render import Rendered
-from coresift.training.build import build_trainer, load_base, precision, steps
-from coresift.training.checkpoints import DONE, MOMENTS, Checkpoint, Moments, write_moments
+from coresift.training.build import build_trainer, load_base, precision, steps, steps_of_epoch
+from coresift.training.checkpoints import DONE, MOMENTS, Checkpoint, moments_of, write_moments
 from coresift.training.costs import training_flops
 from coresift.training.settings import TrainSettings
 
@@ -68,10 +68,12 @@ def train(
     if claim_together(out, inputs, placed):
         return Checkpoint(out)
     from coresift.training.callbacks import Mark, Watch
+    from coresift.training.epochs import KeepEpochs
 
     with own_randomness(), quiet():
         found, before = newest(out / PARTS)
         watch, mark = Watch(label), Mark(before=before, began=began)
+        keep = [KeepEpochs(out, steps_of_epoch(settings, len(rows)))] if settings.keep_epochs else []
         trainer = build_trainer(
             load_base(model, settings, placed),
             load_tokenizer(model),
@@ -81,7 +83,7 @@ def train(
             weights=weights,
             seed=seed,
             device=placed,
-            callbacks=[watch, mark],
+            callbacks=[watch, mark, *keep],
         )
         with contextlib.closing(watch):
             trainer.train(resume_from_checkpoint=found)
@@ -188,7 +190,7 @@ def finish(
         save_model(model, trainer.processing_class, out / "model")  # type: ignore[arg-type,unused-ignore]
     else:
         save_adapter(model, out / "adapter")
-        write_moments(out / MOMENTS, _moments(trainer, model))
+        write_moments(out / MOMENTS, moments_of(trainer.optimizer, model))
     result = out / ("model" if settings.tuning == "full" else "adapter")
     weights = fingerprints.of_folder(result, "*.safetensors")
     summary = _summary(trainer, model, rows, settings, seen) | {"seconds": round(seconds, 3)}
@@ -200,18 +202,6 @@ def _check_finite(model: torch.nn.Module, step: int) -> None:
     for name, weight in model.named_parameters():
         if weight.requires_grad and not bool(torch.isfinite(weight).all()):
             raise TrainingError(f"{name} is not finite after step {step}. Lower train.learning_rate.")
-
-
-def _moments(trainer: "WeightedTrainer", model: torch.nn.Module) -> Moments:
-    """AdamW's state by tensor: the optimizer numbers tensors by group, so they are looked up by identity."""
-    states: Any = trainer.optimizer.state  # type: ignore[union-attr]
-    kept = {name: states[weight] for name, weight in lora_parameters(model)}
-    step = int(next(iter(kept.values()))["step"])
-    return Moments(
-        {name: state["exp_avg"] for name, state in kept.items()},
-        {name: state["exp_avg_sq"] for name, state in kept.items()},
-        step,
-    )
 
 
 def _summary(
@@ -237,13 +227,19 @@ def _summary(
         "loss_first": curve[0][1],
         "loss_last": curve[-1][1],
         "loss_curve": curve,
+        **({"learning_rates": _epoch_rates(trainer, settings, len(rows))} if settings.keep_epochs else {}),
     }
+
+
+def _epoch_rates(trainer: "WeightedTrainer", settings: TrainSettings, n: int) -> list[float]:
+    from coresift.training.epochs import mean_rates
+
+    return mean_rates(trainer.lr_scheduler, trainer.state.global_step, steps_of_epoch(settings, n))
 
 
 def _seen(trainer: "WeightedTrainer", n: int, settings: TrainSettings) -> list[int]:
     """Every position in the order it was trained on, repeated as often as it was."""
-    per_epoch = -(-n // settings.batch_size)
-    whole, part = divmod(steps(settings, n), per_epoch)
+    whole, part = divmod(steps(settings, n), steps_of_epoch(settings, n))
     seen = [place for epoch in range(whole) for place in trainer.order.positions(epoch).tolist()]
     return seen + trainer.order.positions(whole).tolist()[: part * settings.batch_size]
 
