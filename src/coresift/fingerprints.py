@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,17 @@ def of_bytes(data: bytes) -> str:
 
 def of_json(value: Any) -> str:
     """Fingerprint of a JSON-able value; key order does not matter."""
-    return of_bytes(json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode())
+    return of_bytes(_json(value))
+
+
+def of_json_list(items: Iterable[Any]) -> str:
+    """As `of_json` of the list of `items`, which is never held."""
+    digest, comma = hashlib.sha256(b"["), b""
+    for item in items:
+        digest.update(comma + _json(item))
+        comma = b","
+    digest.update(b"]")
+    return digest.hexdigest()[:LENGTH]
 
 
 def of_file(path: Path) -> str:
@@ -29,3 +40,7 @@ def of_folder(folder: Path, pattern: str = "*") -> str:
     """Fingerprint of the files of one folder (not below) that match `pattern`: names and contents."""
     files = sorted(path for path in folder.glob(pattern) if path.is_file())
     return of_json([[path.name, of_file(path)] for path in files])
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()

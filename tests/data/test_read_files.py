@@ -79,7 +79,10 @@ def test_nested_parquet_columns_are_conversations(tmp_path: Path) -> None:
 
 TEXT_FAULTS = [
     ("pool.json", b'[{"prompt": "a", "completion": "b"},]', r"pool\.json, line 1, column 3\d: not JSON \("),
-    ("pool.json", b'{"data": []}', r"pool\.json: the top level is an object, not a list of records\. Put the records"),
+    ("pool.json", b'{"data": []}', r"pool\.json: no records\. A pool needs at least one"),
+    ("pool.json", b'{"a": 1}', r"pool\.json: the top level is an object, not a list of records\. Put the records"),
+    ("pool.json", b'{"a": [{}], "b": [{}]}', r"top level is an object with the lists 'a', 'b', not a list of records"),
+    ("pool.json", b'{"messages": [{"role": "user"}]}', r"the top level is an object, not a list of records"),
     ("pool.json", b"3", r"pool\.json: the top level is a number, not a list of records"),
     ("pool.json", b"[]", r"pool\.json: no records\. A pool needs at least one"),
     ("pool.json", b"", r"pool\.json: the file is empty\. A pool needs at least one record"),
@@ -95,11 +98,7 @@ TEXT_FAULTS = [
     ),
     ("pool.csv", b"prompt,\na,b\n", r"the header has the column '' empty or twice"),
     ("pool.csv", b'prompt,completion\na,"b\n', r"pool\.csv, line 2: not CSV \(unexpected end of data\)\. Fields with"),
-    (
-        "pool.jsonl",
-        b'[\n{"prompt": "a"}]',
-        r"starts with a JSON list where every line is one record\. Rename the file to",
-    ),
+    ("pool.jsonl", b'[\n{"prompt": "a"},]', r"pool\.jsonl, line 2, column 1\d: not JSON \(.*a \.jsonl pool one"),
     (
         "pool.jsonl",
         b'{"a": 1}\n{"b": "caf\xe9"}',

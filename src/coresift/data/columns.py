@@ -1,12 +1,11 @@
 """The columns of one row by the roles they play, and which of them were read."""
 
-from datetime import date, time
 from typing import Any
 
 from coresift.data.formats import Layout
 from coresift.data.notes import RowNotes
 from coresift.data.pool import Row
-from coresift.data.records import RowFault, absent, is_empty, kind_of, unbroken
+from coresift.data.records import RowFault, absent, is_empty, kind_of, must_be_text, unbroken
 
 _WITHOUT = {"id": "takes ids from the content", "source": "leaves it out"}
 """What it means to read a row without the column."""
@@ -48,14 +47,7 @@ class Columns:
         column, value = self.value(role)
         if column == "":
             return ""
-        if isinstance(value, date | time):
-            raise RowFault(
-                f"{column!r} is a date or time; the {role} must be text. Loaders of JSON and CSV make dates of a "
-                "column whose texts all look like dates: load the set again with that column as text"
-            )
-        if not isinstance(value, str):
-            raise RowFault(f"{column!r} is {kind_of(value)}; the {role} must be text")
-        return unbroken(value, repr(column))
+        return must_be_text(value, repr(column), f"the {role} must be text")
 
     def filled(self, role: str) -> str:
         """The text of a role that must not be blank. Raises RowFault."""

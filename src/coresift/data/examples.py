@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from coresift.data.columns import Columns
 from coresift.data.conversations import settled
-from coresift.data.formats import FORMATS, Layout
+from coresift.data.formats import FORMATS, PREFERRED, Layout
 from coresift.data.notes import RowNotes
 from coresift.data.pool import Example, Message, Row
 from coresift.data.records import RowFault, is_empty, kind_of
@@ -77,7 +77,7 @@ class Interpreter:
     def _refuse_preference(self, row: Row) -> None:
         """Raise RowFault if a row without a response of its own has one that is preferred to another."""
         mapped = {column for role in self.layout.columns.values() for column in role}
-        if "chosen" not in mapped and isinstance(row.get("chosen"), str | list | tuple | Mapping):
+        if PREFERRED not in mapped and isinstance(row.get(PREFERRED), str | list | tuple | Mapping):
             raise RowFault(
                 "the row has a chosen and a rejected response, which is no example. To read the chosen one, name the "
                 "columns: --map prompt=prompt --map response=chosen, or --map messages=chosen where it has all turns"

@@ -1,9 +1,9 @@
 """The formats of instruction data, told apart by their columns; `columns` says otherwise where names differ."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
+from coresift.data.hints import as_options, likely_roles, listed
 from coresift.data.pool import Row
 from coresift.data.records import Record, absent
 from coresift.errors import DataError
@@ -19,6 +19,8 @@ _EVERYWHERE: Mapping[str, tuple[str, ...]] = {
     "source": ("source", "dataset"),
 }
 """A coreset that is read again keeps the ids it was written with, so coresift_id comes first."""
+PREFERRED = "chosen"
+"""The column of the better one of two responses."""
 _THOUGHT = ("reasoning_content", "thinking")
 
 
@@ -96,7 +98,7 @@ def choose_layout(records: Iterable[Record], *, format: str, columns: Mapping[st
     Raises:
         DataError: If format, role or mapped column is unknown, or the columns fit no format or several.
     """
-    rows = [record.row for record in records if isinstance(record.row, Mapping) and record.fault == ""]
+    rows = _Rows(records)
     _check_columns(columns, rows, name)
     layouts = _candidates(format, columns, name)
     if len(layouts) == 1:
@@ -107,24 +109,38 @@ def choose_layout(records: Iterable[Record], *, format: str, columns: Mapping[st
         if len(fitting) > 1:
             names = " and ".join(layout.name for layout in fitting)
             raise DataError(
-                f"{name}: the columns {_listed(row)} fit {names}. Say which one with the format "
-                f"setting (--set pool.format={fitting[0].name})."
+                f"{name}: the columns {listed(row)} fit {names}. Say which one with the format setting (--set "
+                f"pool.format={fitting[0].name})."
             )
         if len(fitting) == 1:
             return fitting[0]
     return _nearest(layouts, rows, name)
 
 
-def _nearest(layouts: list[Layout], rows: list[Any], name: str) -> Layout:
+class _Rows(Iterable[Row]):
+    """The rows of the records that are objects, made anew for every look at them."""
+
+    def __init__(self, records: Iterable[Record]) -> None:
+        self._records = records
+
+    def __iter__(self) -> Iterator[Row]:
+        for record in self._records:
+            if isinstance(record.row, Mapping) and record.fault == "":
+                yield record.row
+
+
+def _nearest(layouts: list[Layout], rows: Iterable[Row], name: str) -> Layout:
     """The layout of which a record has a part, so that its fault can say what is missing."""
     for row in rows:
         for layout in layouts:
-            if layout.touches(row):
+            if layout.touches(row) or row.get(PREFERRED) is not None:
                 return layout
-    if len(rows) > 0:
+    first = next(iter(rows), None)
+    if first is not None:
+        example = as_options(likely_roles(first)) or "--map prompt=text --map response=reply"
         raise DataError(
-            f"{name}: the columns {_listed(rows[0])} fit no known format ({', '.join(FORMATS)}). "
-            "Name the columns with --map role=column, for example --map prompt=text --map response=reply."
+            f"{name}: the columns {listed(first)} fit no known format ({', '.join(FORMATS)}). "
+            f"Name the columns with --map role=column, for example {example}."
         )
     return layouts[0]
 
@@ -150,17 +166,14 @@ def _override(layout: Layout, columns: Mapping[str, str]) -> Layout:
     return replace(layout, columns={**layout.columns, **named})
 
 
-def _check_columns(columns: Mapping[str, str], rows: list[Any], name: str) -> None:
+def _check_columns(columns: Mapping[str, str], rows: Iterable[Row], name: str) -> None:
     for role, column in columns.items():
         if role not in ROLES:
             raise DataError(f"{name}: unknown role {role!r} in the column mapping. Roles are {', '.join(ROLES)}.")
         if column == "" and role not in OPTIONAL:
             raise DataError(f"{name}: the role {role!r} is mapped to no column; only {', '.join(OPTIONAL)} can be off.")
-        if column != "" and len(rows) > 0 and not any(column in row for row in rows):
+        first = next(iter(rows), None)
+        if column != "" and first is not None and not any(column in row for row in rows):
             raise DataError(
-                f"{name}: no column {column!r}, to which the role {role!r} is mapped. Columns are {_listed(rows[0])}."
+                f"{name}: no column {column!r}, to which the role {role!r} is mapped. Columns are {listed(first)}."
             )
-
-
-def _listed(row: Row) -> str:
-    return ", ".join(map(repr, row)) or "(none)"

@@ -7,13 +7,14 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-from coresift.data.records import Record, numbered
+from coresift.data.arrow_tables import ArrowRecords
 from coresift.errors import DataError
 
 NAME = re.compile(r"(?P<repository>[\w-][\w.-]*/[\w-][\w.-]*)(:(?P<configuration>[\w.-]+))?")
 """`owner/name`, or `owner/name:configuration`."""
 PATIENCE = 5.0
 """Seconds to wait for the Hub before saying that it cannot be reached."""
+NAME_A_SPLIT = "Name one of them as the split (--split NAME, or --set pool.split=NAME)."
 
 
 def is_saved(folder: Path) -> bool:
@@ -21,7 +22,7 @@ def is_saved(folder: Path) -> bool:
     return (folder / "dataset_dict.json").is_file() or (folder / "state.json").is_file()
 
 
-def read_saved(folder: Path, name: str, split: str) -> list[Record]:
+def read_saved(folder: Path, name: str, split: str) -> ArrowRecords:
     """Read one split of a saved data set.
 
     Raises:
@@ -38,9 +39,7 @@ def read_saved(folder: Path, name: str, split: str) -> list[Record]:
         ) from None
     if isinstance(loaded, datasets.DatasetDict):
         if split not in loaded:
-            raise DataError(
-                f"{name}: no split {split!r}; there are {', '.join(loaded)}. Name one of them as the split."
-            )
+            raise DataError(f"{name}: no split {split!r}; there are {', '.join(loaded)}. {NAME_A_SPLIT}")
         return _records(loaded[split])
     own = str(loaded.split) if loaded.split is not None else "train"
     if split not in (own, "train"):
@@ -48,7 +47,7 @@ def read_saved(folder: Path, name: str, split: str) -> list[Record]:
     return _records(loaded)
 
 
-def read_hub(name: str, split: str) -> list[Record]:
+def read_hub(name: str, split: str) -> ArrowRecords:
     """Read one split of a data set on the Hub: from the network, or from the local cache when HF_HUB_OFFLINE is set.
 
     Raises:
@@ -98,6 +97,6 @@ def _words(error: object) -> str:
     return (" ".join(str(error).split()) or type(error).__name__)[:400].rstrip(".")
 
 
-def _records(dataset: Any) -> list[Record]:
+def _records(dataset: Any) -> ArrowRecords:
     # The stored values, undecoded: an image column would otherwise need libraries that a text pool does not.
-    return numbered(dataset.with_format("arrow")[:].to_pylist())
+    return ArrowRecords(dataset.with_format("arrow")[:])

@@ -8,6 +8,7 @@ ENDS_WITH_USER = "do not end with the assistant: what comes after its last turn 
 BEGINS_WITH_ASSISTANT = "begin with the assistant: that turn is context, not a response"
 SAME_SPEAKER = "have several turns of one speaker in a row: joined by a blank line"
 NOT_LEARNED = "have turns of the assistant that are not to be learned: they are context"
+DROPPED = "were dropped as exact copies of an earlier one"
 """The changes that are counted, as the end of a sentence about conversations."""
 
 

@@ -1,15 +1,18 @@
 """What an instruction pool is: examples with stable ids, in a fixed order, with a fingerprint."""
 
 import json
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any, Literal, overload
 
 from coresift import fingerprints
-from coresift.data.notes import Notes
+from coresift.data.index import Index, keys_of
+from coresift.data.lazy import taken
+from coresift.data.notes import DROPPED, Notes
+from coresift.data.records import Record
 from coresift.errors import DataError
 
 Role = Literal["system", "user", "assistant", "tool"]
@@ -97,6 +100,8 @@ class SkippedRow:
     reason: str
     row: Any
     """The record as read; None where it could not be parsed."""
+    file: str = ""
+    """The file it is in, where a pool was read from several."""
 
 
 class Pool(Sequence[Example]):
@@ -122,24 +127,56 @@ class Pool(Sequence[Example]):
         origin: str = "",
         notes: Notes | None = None,
     ) -> None:
-        self._examples = tuple(examples)
-        self._rows: tuple[Row, ...] = tuple(map(_row_of, self._examples)) if rows is None else tuple(rows)
-        self._skipped, self._origin, self._notes = tuple(skipped), origin, notes or Notes()
-        if len(self._examples) == 0:
-            raise DataError(f"{origin or 'pool'}: no examples. A pool needs at least one usable record.")
-        if len(self._rows) != len(self._examples):
+        made = tuple(examples)
+        its_rows = tuple(map(_row_of, made)) if rows is None else tuple(rows)
+        if len(its_rows) != len(made):
             raise DataError(
-                f"{origin or 'pool'}: {len(self._rows)} rows for {len(self._examples)} examples. "
-                "Pass one row per example."
+                f"{origin or 'pool'}: {len(its_rows)} rows for {len(made)} examples. Pass one row per example."
             )
-        self._positions: dict[str, int] = {}
-        for position, example in enumerate(self._examples):
-            first = self._positions.setdefault(example.id, position)
-            if first != position:
+        records = [Record(number, f"example {number}", row) for number, row in enumerate(its_rows, start=1)]
+        ids, sources = tuple(one.id for one in made), tuple(one.source for one in made)
+        index = Index(ids, sources, keys_of(one.content_key for one in made))
+        self._fill(made, records, index, tuple(skipped), origin, notes or Notes())
+        for position, id in enumerate(ids):
+            if self._positions[id] != position:
                 raise DataError(
-                    f"{origin or 'pool'}: examples {first + 1} and {position + 1} share the id {example.id!r}. "
+                    f"{origin or 'pool'}: examples {position + 1} and {self._positions[id] + 1} share the id {id!r}. "
                     "Ids must be unique: fix the 'id' column or remove it to get ids derived from the content."
                 )
+
+    @classmethod
+    def packed(
+        cls,
+        examples: Sequence[Example],
+        records: Sequence[Record],
+        index: Index,
+        *,
+        skipped: Sequence[SkippedRow] = (),
+        origin: str = "",
+        notes: Notes | None = None,
+    ) -> "Pool":
+        """A pool of examples and records that are made when asked for, with what is known of them already.
+
+        Raises:
+            DataError: If the pool is empty.
+        """
+        pool = cls.__new__(cls)
+        pool._fill(examples, records, index, skipped, origin, notes or Notes())
+        return pool
+
+    def _fill(
+        self,
+        examples: Sequence[Example],
+        records: Sequence[Record],
+        index: Index,
+        skipped: Sequence[SkippedRow],
+        origin: str,
+        notes: Notes,
+    ) -> None:
+        if len(examples) == 0:
+            raise DataError(f"{origin or 'pool'}: no examples. A pool needs at least one usable record.")
+        self._examples, self._records, self._index = examples, records, index
+        self._skipped, self._origin, self._notes = skipped, origin, notes
 
     def __len__(self) -> int:
         return len(self._examples)
@@ -149,13 +186,16 @@ class Pool(Sequence[Example]):
     @overload
     def __getitem__(self, position: slice) -> tuple[Example, ...]: ...
     def __getitem__(self, position: int | slice) -> Example | tuple[Example, ...]:
-        return self._examples[position]
+        return tuple(self._examples[position]) if isinstance(position, slice) else self._examples[position]
+
+    def __iter__(self) -> Iterator[Example]:
+        return iter(self._examples)
 
     def __repr__(self) -> str:
         return f"Pool({len(self)} examples, fingerprint {self.fingerprint})"
 
     @property
-    def skipped(self) -> tuple[SkippedRow, ...]:
+    def skipped(self) -> Sequence[SkippedRow]:
         """Records left out on reading."""
         return self._skipped
 
@@ -172,12 +212,25 @@ class Pool(Sequence[Example]):
     @property
     def ids(self) -> tuple[str, ...]:
         """Ids in pool order."""
-        return tuple(self._positions)
+        return self._ids
+
+    @cached_property
+    def _ids(self) -> tuple[str, ...]:
+        return tuple(self._index.ids)
+
+    @property
+    def sources(self) -> Sequence[str]:
+        """Where each example comes from, in pool order."""
+        return self._index.sources
 
     @cached_property
     def fingerprint(self) -> str:
         """Hash of ids, sources and turns in order: equal pools, equal fingerprints, on every machine."""
-        return fingerprints.of_json([[example.id, example.source, example.content_key] for example in self])
+        return self._index.fingerprint
+
+    @cached_property
+    def _positions(self) -> dict[str, int]:
+        return {id: position for position, id in enumerate(self.ids)}
 
     def position(self, id: str) -> int:
         """Pool position of an id. Raises DataError if the id is not in the pool."""
@@ -188,7 +241,12 @@ class Pool(Sequence[Example]):
 
     def row(self, position: int) -> Row:
         """The input record of the example at `position`, in the input's own schema; a read-only view."""
-        return MappingProxyType(self._rows[position])
+        return MappingProxyType(self._records[position].row)
+
+    def where(self, position: int) -> str:
+        """The file and the line or record that the example at `position` was read from, in words."""
+        record = self._records[position]
+        return f"{record.file or self.origin or 'pool'}, {record.where}"
 
     def take(self, positions: Iterable[int]) -> "Pool":
         """The pool of the given positions, in the given order.
@@ -206,21 +264,42 @@ class Pool(Sequence[Example]):
         if len(set(chosen)) < len(chosen):
             twice = next(position for position, count in Counter(chosen).items() if count > 1)
             raise DataError(f"{self.origin or 'pool'}: position {twice} comes twice. Take every position at most once.")
-        return Pool(
-            [self._examples[position] for position in chosen],
-            rows=[self._rows[position] for position in chosen],
-            skipped=self.skipped,
-            origin=self.origin,
-            notes=self.notes,
-        )
+        return self._part(chosen, self.skipped, self.notes)
+
+    def leave_out(self, reasons: Mapping[int, str]) -> "Pool":
+        """The pool without some positions, which become skipped rows with the reason given for each.
+
+        Raises:
+            DataError: If a position is not in the pool, or nothing is left.
+        """
+        kept = [position for position in range(len(self)) if position not in reasons]
+        if len(kept) + len(reasons) != len(self):
+            raise DataError(f"{self.origin or 'pool'}: one of the positions {sorted(reasons)[:5]} is not in the pool.")
+        left = [_skipped(self._records[position], reason) for position, reason in sorted(reasons.items())]
+        return self._part(kept, (*self.skipped, *left), self.notes)
+
+    def without_duplicates(self) -> "Pool":
+        """The pool without exact copies of an earlier example; their number is among the notes."""
+        copies = {position for group in self.duplicates for position in group[1:]}
+        if len(copies) == 0:
+            return self
+        kept = [position for position in range(len(self)) if position not in copies]
+        changes = {**self.notes.changes, DROPPED: len(copies)}
+        return self._part(kept, self.skipped, replace(self.notes, changes=changes))
+
+    def _part(self, chosen: Sequence[int], skipped: Sequence[SkippedRow], notes: Notes) -> "Pool":
+        examples, records = taken(self._examples, chosen), taken(self._records, chosen)
+        index = self._index.take(chosen) if len(chosen) > 0 else self._index
+        return Pool.packed(examples, records, index, skipped=skipped, origin=self.origin, notes=notes)
 
     @cached_property
     def duplicates(self) -> tuple[tuple[int, ...], ...]:
         """Groups (two or more positions, ascending) of examples whose turns are exactly equal."""
-        groups: dict[str, list[int]] = defaultdict(list)
-        for position, example in enumerate(self):
-            groups[example.content_key].append(position)
-        return tuple(tuple(group) for group in groups.values() if len(group) > 1)
+        return self._index.duplicates
+
+
+def _skipped(record: Record, reason: str) -> SkippedRow:
+    return SkippedRow(record.number, reason, record.row, record.file)
 
 
 def _row_of(example: Example) -> Row:

@@ -1,9 +1,12 @@
 """What every reader yields: the records of an input in order, each with the words to point at it."""
 
-from collections.abc import Mapping, Sequence
+import codecs
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from datetime import date, time
+from typing import Any, overload
+
+import numpy as np
 
 from coresift.errors import DataError
 
@@ -17,16 +20,66 @@ class Record:
         where: The same in words, as an error names it.
         row: The parsed value, of any type; None where it could not be parsed.
         fault: Why it could not be parsed, or "".
+        file: The file it is in, where there are several; otherwise "".
     """
 
     number: int
     where: str
     row: Any
     fault: str = ""
+    file: str = ""
 
 
 class RowFault(Exception):
     """One record breaks a rule; the reader adds file and position, and decides whether to skip it."""
+
+
+BLOCK = 1 << 24
+"""Bytes that are looked at together: a large file is never copied whole."""
+Parsed = tuple[Any, str]
+"""The value of a record and "", or what could be made of it and why that is not all."""
+
+
+class TextRecords(Sequence[Record]):
+    """The records of a text file, held as its bytes and parsed when asked for.
+
+    Args:
+        data: UTF-8.
+        starts: Where each record begins, in bytes [n].
+        ends: Where it ends [n].
+        parse: From the text of one record to its value.
+        unit: What a record is called: "line" or "record".
+        numbers: 1-based numbers of the records [n]; None where there is no gap between them.
+    """
+
+    def __init__(
+        self,
+        data: bytes,
+        starts: np.ndarray,
+        ends: np.ndarray,
+        parse: Callable[[str], Parsed],
+        *,
+        unit: str = "record",
+        numbers: np.ndarray | None = None,
+    ) -> None:
+        width = np.uint32 if len(data) < 2**32 else np.uint64
+        self._data, self._parse, self._unit = data, parse, unit
+        self._starts, self._ends = starts.astype(width), ends.astype(width)
+        self._numbers = None if numbers is None else numbers.astype(width)
+
+    def __len__(self) -> int:
+        return len(self._starts)
+
+    @overload
+    def __getitem__(self, position: int) -> Record: ...
+    @overload
+    def __getitem__(self, position: slice) -> list[Record]: ...
+    def __getitem__(self, position: int | slice) -> Record | list[Record]:
+        if isinstance(position, slice):
+            return [self[place] for place in range(len(self))[position]]
+        start, end = int(self._starts[position]), int(self._ends[position])
+        number = range(1, len(self) + 1)[position] if self._numbers is None else int(self._numbers[position])
+        return Record(number, f"{self._unit} {number}", *self._parse(self._data[start:end].decode()))
 
 
 def numbered(rows: Sequence[Any]) -> list[Record]:
@@ -34,27 +87,36 @@ def numbered(rows: Sequence[Any]) -> list[Record]:
     return [Record(number, f"record {number}", row) for number, row in enumerate(rows, start=1)]
 
 
-def read_bytes(path: Path, name: str) -> bytes:
-    """The content of a text file that must not be blank."""
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise DataError(f"{name}: cannot be read ({error.strerror}). Check the permissions of the file.") from None
-    if data.strip() == b"":
+def refuse_other_text(data: bytes, name: str) -> None:
+    """Raise DataError unless a text file is UTF-8 and not blank."""
+    if data == b"" or data.isspace():
         raise DataError(f"{name}: the file is empty. A pool needs at least one record.")
-    return data
-
-
-def decode(data: bytes, name: str) -> str:
-    """UTF-8 text without a byte order mark."""
     try:
-        return data.decode("utf-8-sig")
+        decoder = codecs.getincrementaldecoder("utf-8")()
+        for start in _starts(data):
+            decoder.decode(data[start : start + BLOCK])
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        _raise_not_utf8(data, name)
+
+
+def places_of(data: bytes, byte: bytes) -> np.ndarray:
+    """Where a byte stands in the data, ascending."""
+    blocks = ((start, np.frombuffer(data, np.uint8, min(BLOCK, len(data) - start), start)) for start in _starts(data))
+    return np.concatenate([np.flatnonzero(block == ord(byte)) + start for start, block in blocks])
+
+
+def _starts(data: bytes) -> range:
+    return range(0, len(data), BLOCK)
+
+
+def _raise_not_utf8(data: bytes, name: str) -> None:
+    try:
+        data.decode()
     except UnicodeDecodeError as error:
-        # Decoders count from behind the mark; the position is looked up again so that it is the file's own.
-        start = error.start + (3 if data.startswith(b"\xef\xbb\xbf") else 0)
-        line = data.count(b"\n", 0, start) + 1
+        line = data.count(b"\n", 0, error.start) + 1
         raise DataError(
-            f"{name}, line {line}: byte {start} (0x{data[start]:02x}) is not UTF-8. "
+            f"{name}, line {line}: byte {error.start} (0x{data[error.start]:02x}) is not UTF-8. "
             "Pools are read as UTF-8: save the file in that encoding."
         ) from None
 
@@ -64,7 +126,24 @@ def kind_of(value: Any) -> str:
     names = {type(None): "null", bool: "true or false", int: "a number", float: "a number", str: "text"}
     if isinstance(value, list | tuple):
         return "a list"
+    if isinstance(value, date | time):
+        return "a date or time"
     return "an object" if isinstance(value, dict) else names.get(type(value), type(value).__name__)
+
+
+def must_be_text(value: Any, what: str, rule: str = "it must be text") -> str:
+    """The value, if it is text that can be written.
+
+    Raises:
+        RowFault: If it is not; for a date the cause is named.
+    """
+    if isinstance(value, str):
+        return unbroken(value, what)
+    cause = (
+        ". The loaders of datasets and pandas make dates of a column whose texts all look like dates: "
+        "load the set again with that column as text"
+    )
+    raise RowFault(f"{what} is {kind_of(value)}; {rule}{cause if isinstance(value, date | time) else ''}")
 
 
 def absent(value: Any) -> bool:

@@ -1,51 +1,79 @@
-"""CSV (comma, header line, RFC 4180 quotes) and Parquet."""
+"""CSV (comma, header line, RFC 4180 quotes), and the same with tabs."""
 
 import csv
 import io
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
-from coresift.data.records import Record, decode, numbered, read_bytes
+import numpy as np
+
+from coresift.data.records import Parsed, TextRecords
 from coresift.errors import DataError
 
+INDEX = "Unnamed: 0"
+"""What pandas calls the first column of a file that it wrote its index into, whose header has no name for it."""
 
-def read_csv(path: Path, name: str) -> list[Record]:
+
+def read_csv(data: bytes, name: str, *, delimiter: str = ",") -> TextRecords:
     """Read a CSV file; a row with too few or too many fields becomes a record with a fault.
 
     Raises:
-        DataError: If the file is not UTF-8, the header has an empty or repeated name, or quotes are broken.
+        DataError: If the header has a repeated name, or an empty one behind the first, or quotes are broken.
     """
-    text = decode(read_bytes(path, name), name)
+    # One character per byte: quotes and delimiters are found where the file has them, and places are the file's.
+    lines = _Lines(io.TextIOWrapper(io.BytesIO(data), encoding="latin-1", newline=""))
     with _long_fields():
-        reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+        reader = csv.reader(lines, delimiter=delimiter, strict=True)
         try:
-            header = _header(reader, name)
-            return list(_rows(reader, header))
+            header = next((row for row in reader if len(row) > 0), [])
+            spans, start = [], lines.read
+            for row in reader:
+                if len(row) > 0:
+                    spans.append((start, lines.read))
+                start = lines.read
         except csv.Error as error:
             raise DataError(
-                f"{name}, line {reader.line_num}: not CSV ({error}). Fields with commas, quotes or line breaks "
-                "stand in double quotes, and quotes inside them are doubled."
+                f"{name}, line {reader.line_num}: not {'CSV' if delimiter == ',' else 'TSV'} ({error}). Fields with "
+                f"{'commas' if delimiter == ',' else 'tabs'}, quotes or line breaks stand in double quotes, and quotes "
+                "inside them are doubled."
             ) from None
+    names = _checked([column.encode("latin-1").decode("utf-8-sig") for column in header], name)
+    places = np.array(spans, dtype=np.int64).reshape(-1, 2)
+    return TextRecords(data, places[:, 0], places[:, 1], lambda text: _parsed(text, names, delimiter))
 
 
-def _header(reader: Iterator[list[str]], name: str) -> list[str]:
-    header = next((row for row in reader if len(row) > 0), [])
-    for column in header:
-        if column.strip() == "" or header.count(column) > 1:
+def read_tsv(data: bytes, name: str) -> TextRecords:
+    """Read a file of values between tabs, quoted as in CSV. Raises DataError as `read_csv`."""
+    return read_csv(data, name, delimiter="\t")
+
+
+class _Lines(Iterator[str]):
+    """The lines of a text with how many characters of it were read."""
+
+    def __init__(self, text: io.TextIOBase) -> None:
+        self._text, self.read = text, 0
+
+    def __next__(self) -> str:
+        line = next(self._text)
+        self.read += len(line)
+        return line
+
+
+def _checked(header: list[str], name: str) -> list[str]:
+    names = [INDEX if place == 0 and column == "" else column for place, column in enumerate(header)]
+    for column in names:
+        if column.strip() == "" or names.count(column) > 1:
             raise DataError(f"{name}: the header has the column {column!r} empty or twice. Name every column once.")
-    return header
+    return names
 
 
-def _rows(reader: Iterator[list[str]], header: list[str]) -> Iterator[Record]:
-    filled = (row for row in reader if len(row) > 0)
-    for number, row in enumerate(filled, start=1):
-        where = f"record {number}"
-        if len(row) == len(header):
-            yield Record(number, where, dict(zip(header, row, strict=True)))
-        else:
-            yield Record(number, where, row, f"{len(row)} fields where the header has {len(header)}")
+def _parsed(text: str, header: list[str], delimiter: str) -> Parsed:
+    with _long_fields():
+        row = next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True))
+    if len(row) == len(header):
+        return dict(zip(header, row, strict=True)), ""
+    return row, f"{len(row)} fields where the header has {len(header)}"
 
 
 @contextmanager
@@ -56,23 +84,3 @@ def _long_fields() -> Iterator[None]:
         yield
     finally:
         csv.field_size_limit(before)
-
-
-def read_parquet(path: Path, name: str) -> list[Record]:
-    """Read all columns of a Parquet file.
-
-    Raises:
-        DataError: If pyarrow cannot read the file.
-    """
-    import pyarrow
-    from pyarrow import parquet
-
-    if path.stat().st_size == 0:
-        raise DataError(f"{name}: the file is empty. A pool needs at least one record.")
-    try:
-        rows = parquet.ParquetFile(path).read().to_pylist()
-    except (pyarrow.ArrowException, OSError, ValueError) as error:
-        raise DataError(
-            f"{name}: not a readable Parquet file ({error}). Write it again with pyarrow or datasets."
-        ) from None
-    return numbered(rows)

@@ -6,7 +6,7 @@ from typing import Any
 
 from coresift.data.notes import RowNotes
 from coresift.data.pool import Message, Role
-from coresift.data.records import RowFault, absent, is_empty, kind_of, unbroken
+from coresift.data.records import RowFault, absent, is_empty, kind_of, must_be_text, unbroken
 from coresift.data.tools import calls_of
 
 SPEAKERS: Mapping[str, Role] = {
@@ -74,9 +74,7 @@ def text_of(value: Any, where: str, field: str) -> str:
     """
     if isinstance(value, list | tuple):
         return "".join(_part(part, where) for part in value)
-    if not isinstance(value, str):
-        raise RowFault(f"{field!r} of {where} is {kind_of(value)}; it must be text")
-    return unbroken(value, where)
+    return must_be_text(value, f"{field!r} of {where}")
 
 
 def _message(turn: Mapping[str, Any], speaker: str, words: str, where: str) -> tuple[Message, set[str]]:
