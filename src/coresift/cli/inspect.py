@@ -7,17 +7,26 @@ from typing import Annotated, Any
 
 import typer
 
+from coresift.cli.options import Columns, Split, columns_of
 from coresift.errors import DataError
 from coresift.terminal import say, shown
 
 
-def inspect(path: Annotated[str, typer.Argument(help="A pool, run folder, coreset folder or feature store.")]) -> None:
+def inspect(
+    path: Annotated[list[str], typer.Argument(help="A pool (one file or several), run, coreset or feature store.")],
+    map: Columns = None,
+    format: Annotated[
+        str, typer.Option(metavar="NAME", help="Format of a pool; otherwise told by its columns.")
+    ] = "auto",
+    split: Split = "train",
+) -> None:
     """Say what a path holds."""
-    say(describe_path(path))
+    reading = {"columns": columns_of(map), "format": format, "split": split}
+    say(describe_path(path[0], **reading) if len(path) == 1 else _pool(path, **reading))
 
 
-def describe_path(path: str) -> str:
-    """The words `coresift inspect` prints."""
+def describe_path(path: str, **reading: Any) -> str:
+    """The words `coresift inspect` prints; `reading` says how a pool is read, as `read_pool` takes it."""
     folder = Path(path).expanduser()
     if (folder / "settings.yaml").is_file():
         return _run(folder)
@@ -31,17 +40,19 @@ def describe_path(path: str) -> str:
         return _store(folder)
     if folder.is_dir() and any(folder.glob("*/manifest.json")):
         return "\n\n".join(_store(inner.parent) for inner in sorted(folder.glob("*/manifest.json")))
-    return _pool(path)
+    return _pool([path], **reading)
 
 
-def _pool(path: str) -> str:
+def _pool(paths: list[str], **reading: Any) -> str:
     from coresift import world
     from coresift.data.describe import describe
     from coresift.data.readers import read_pool
     from coresift.pipeline.inputs import WORLD
 
-    pool = world.pool() if path == WORLD else read_pool(path, skip_bad_rows=True)
-    return f"pool {path}\n" + _lines(describe(pool))
+    pool = world.pool() if paths == [WORLD] else read_pool(paths, skip_bad_rows=True, **reading)
+    facts = {name: fact for name, fact in describe(pool).items() if name not in ("not_read", "changes")}
+    notes = [f"  {shown(sentence)}" for sentence in pool.notes.sentences]
+    return "\n".join([f"pool {shown(', '.join(paths))}", _lines(facts), *notes])
 
 
 def _coreset(folder: Path) -> str:

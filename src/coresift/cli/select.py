@@ -5,12 +5,25 @@ from typing import Annotated, Any
 
 import typer
 
-from coresift.cli.options import Existing, Memory, Overrides, Stage, Target, with_memory, with_sets
+from coresift.cli.options import (
+    Columns,
+    Existing,
+    Memory,
+    Overrides,
+    Split,
+    Stage,
+    Target,
+    columns_of,
+    with_memory,
+    with_sets,
+)
 from coresift.errors import SettingsError
 
 
 def select(
-    pool: Annotated[str, typer.Argument(help="A pool (file, folder, Hub id, `world`), or a recipe (RECIPE.yaml).")],
+    pool: Annotated[
+        list[str], typer.Argument(help="A pool (files, a folder, a Hub id, `world`), or a recipe (RECIPE.yaml).")
+    ],
     model: Annotated[str | None, typer.Option(help="Base model: folder, Hub id or `world`.")] = None,
     budget: Annotated[
         list[str] | None,
@@ -18,10 +31,12 @@ def select(
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder to write; new, or of the same command.")] = None,
     method: Annotated[str, typer.Option(help="Selection method.")] = "brief",
-    map: Annotated[
-        list[str] | None, typer.Option(metavar="ROLE=COLUMN", help="Name a column's role; may be repeated.")
-    ] = None,
+    map: Columns = None,
+    split: Split = "train",
     skip_bad_rows: Annotated[bool, typer.Option("--skip-bad-rows", help="Leave bad rows out and list them.")] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Refuse conversations that would have to be mended.")
+    ] = False,
     stage: Stage = None,
     target: Target = None,
     existing: Existing = None,
@@ -30,8 +45,8 @@ def select(
 ) -> None:
     """Choose a coreset: what the method needs to know of every example, then selection; no final training."""
     set = with_sets(with_memory(set, memory), stage, target, existing)
-    if pool.endswith((".yaml", ".yml")) or _is_shipped(pool):
-        _stage(pool, model, out, set)
+    if len(pool) == 1 and (pool[0].endswith((".yaml", ".yml")) or _is_shipped(pool[0])):
+        _stage(pool[0], model, out, set)
         return
     if model is None or out is None:
         missing = "--model" if model is None else "--out"
@@ -40,7 +55,14 @@ def select(
             "(or: coresift select RECIPE.yaml)."
         )
     _refuse_method_without_coreset(method)
-    _one_line(_recipe(pool, model, budget or ["0.05"], out, method, map, skip_bad_rows), set)
+    reading = {
+        "path": pool if len(pool) > 1 else pool[0],
+        "columns": columns_of(map),
+        "split": split,
+        "skip_bad_rows": skip_bad_rows,
+        "strict": strict,
+    }
+    _one_line(_recipe(reading, model, budget or ["0.05"], out, method), set)
 
 
 def _is_shipped(name: str) -> bool:
@@ -73,25 +95,15 @@ def _stage(recipe: str, model: str | None, out: Path | None, overrides: list[str
     run_stage("select", recipe, overrides)
 
 
-def _recipe(
-    pool: str, model: str, budgets: list[str], out: Path, method: str, map: list[str] | None, skip_bad_rows: bool
-) -> dict[str, Any]:
-    columns = dict(_pair(each) for each in map or [])
+def _recipe(reading: dict[str, Any], model: str, budgets: list[str], out: Path, method: str) -> dict[str, Any]:
     return {
         "name": "select",
         "out": str(out),
-        "pool": {"path": pool, "columns": columns, "skip_bad_rows": skip_bad_rows, "held_out": 0},
+        "pool": {**reading, "held_out": 0},
         "model": {"path": model},
         "method": {"name": method},
         "budget": budgets if len(budgets) > 1 else budgets[0],
     }
-
-
-def _pair(text: str) -> tuple[str, str]:
-    role, equals, column = text.partition("=")
-    if equals == "" or role == "":
-        raise SettingsError(f"--map {text}: not of the form role=column. Example: --map response=answer")
-    return role, column
 
 
 def _one_line(values: dict[str, Any], overrides: list[str] | None) -> None:

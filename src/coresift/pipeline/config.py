@@ -5,6 +5,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError, WithJsonSchema, model_validator
 
 from coresift.budget import Budget
+from coresift.data.examples import Join
+from coresift.data.formats import FORMATS
 from coresift.errors import SettingsError
 from coresift.evaluation.in_context import InContext
 from coresift.evaluation.judge import Judge
@@ -31,11 +33,23 @@ def _partial(settings: type[Settings]) -> dict[str, Any]:
 class FileSettings(Settings):
     """Where examples come from."""
 
-    path: str = Field(description="File, saved data set folder, Hub id, or `world`.")
-    format: str = Field("auto", description="auto, alpaca, messages, sharegpt, prompt-completion or question-answer.")
+    path: str | list[str] = Field(
+        description="File, pattern with *, folder, Hub id, or `world`; NAME[:1000] for a part; a list for several."
+    )
+    format: str = Field("auto", description=f"auto (by the columns), {', '.join(FORMATS)}.")
     columns: dict[str, str] = Field({}, description="Explicit role -> column, overriding recognition.")
-    split: str = "train"
-    skip_bad_rows: bool = False
+    split: str = Field("train", description="Split of a folder or data set; NAME[:1000] for a part.")
+    join: Join = Field("blank line", description="Between an instruction and its input: blank line or newline.")
+    skip_bad_rows: bool = Field(False, description="Leave rows with a fault out and list them.")
+    strict: bool = Field(
+        False,
+        description="Refuse conversations that end with the user, begin with the assistant, or have one speaker twice.",
+    )
+
+    @property
+    def named(self) -> str:
+        """The path, or all of them, as messages call it."""
+        return self.path if isinstance(self.path, str) else ", ".join(self.path)
 
 
 class SetSettings(FileSettings):
@@ -51,6 +65,7 @@ class PoolSettings(FileSettings):
     max_tokens: int = Field(2048, ge=8, description="Conversations longer than this are excluded, never cut.")
     held_out: Share = Field(0.02, description="Kept out of the pool for scoring: a count or a fraction; 0 for none.")
     examples: int | None = Field(None, ge=1, description="Only so many of the rest may be chosen, drawn at random.")
+    deduplicate: Literal["keep", "drop"] = Field("keep", description="What becomes of exact copies of an example.")
 
 
 class ModelSettings(Settings):

@@ -65,7 +65,7 @@ class Inputs:
         rendered = render_pool(self.pool, self.renderer)
         if len(rendered.fits) == 0:
             raise DataError(
-                f"{self.recipe.pool.path}: none of the {len(self.pool)} examples fits "
+                f"{self.recipe.pool.named}: none of the {len(self.pool)} examples fits "
                 f"pool.max_tokens={self.recipe.pool.max_tokens}. Raise it."
             )
         return rendered

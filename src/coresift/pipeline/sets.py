@@ -22,7 +22,9 @@ def read_file(settings: FileSettings) -> Pool:
         format=settings.format,
         columns=settings.columns or None,
         split=settings.split,
+        join=settings.join,
         skip_bad_rows=settings.skip_bad_rows,
+        strict=settings.strict,
     )
 
 
@@ -37,13 +39,13 @@ def read_set(settings: SetSettings, name: OtherSet, *, seed: int) -> Pool:
     if len(places) == 0:
         known = ", ".join(sorted({repr(each.source) for each in whole})[:10])
         raise DataError(
-            f"{name}.sources: no example of {settings.path} is of {', '.join(map(repr, settings.sources))}. "
+            f"{name}.sources: no example of {settings.named} is of {', '.join(map(repr, settings.sources))}. "
             f"Its sources are {known}."
         )
     if settings.examples is not None:
         if settings.examples > len(places):
             raise DataError(
-                f"{name}.examples is {settings.examples}, but {settings.path} has {len(places)} to draw from. "
+                f"{name}.examples is {settings.examples}, but {settings.named} has {len(places)} to draw from. "
                 "Ask for at most as many."
             )
         drawn = random_positions(len(places), settings.examples, seed=seed, name=name)
