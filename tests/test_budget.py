@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coresift.budget import Budget
+from coresift.budget import Budget, separate
 from coresift.errors import SelectionError, SettingsError
 
 
@@ -15,7 +15,6 @@ from coresift.errors import SelectionError, SettingsError
         (200, 4000, 200),
         ("200", 4000, 200),
         ("1_000", 4000, 1000),
-        ("1,000", 4000, 1000),
         (np.int64(7), 10, 7),
         (0.05, 4000, 200),
         ("0.05", 4000, 200),
@@ -78,6 +77,7 @@ def test_a_first_pick_that_is_too_long_names_the_budget_that_works() -> None:
         ("0 tokens", "a number of tokens is whole and at least 1"),
         ("1.5 tokens", "a number of tokens is whole and at least 1"),
         ("many", "not understood"),
+        ("1,000", "not understood. A comma separates budgets: give a list of them"),
         ("", "not understood"),
         ("-5%", "not understood"),
         ("5 pounds", "not understood"),
@@ -93,3 +93,38 @@ def test_anything_else_is_refused_with_the_forms_that_work(value: object, why: s
 def test_more_than_the_pool_is_refused() -> None:
     with pytest.raises(SelectionError, match="budget 11: the pool has 10 examples. Ask for at most 10"):
         Budget.parse(11).count(10)
+
+
+@pytest.mark.parametrize(
+    ("written", "budgets"),
+    [
+        ("50,100", ["50", "100"]),
+        ("1%, 5%,0.1", ["1%", "5%", "0.1"]),
+        ("0.05,200", ["0.05", "200"]),
+        ("5%,200", ["5%", "200"]),
+        ("100 tokens, 200 tokens", ["100 tokens", "200 tokens"]),
+        (["1,2", 3, "4%"], ["1", "2", 3, "4%"]),
+        ("200", "200"),
+        (0.05, 0.05),
+        ([7], [7]),
+    ],
+)
+def test_commas_separate_budgets(written: object, budgets: object) -> None:
+    assert separate(written) == budgets
+    for each in budgets if isinstance(budgets, list) else [budgets]:
+        Budget.parse(each)
+
+
+@pytest.mark.parametrize(
+    ("written", "why"),
+    [
+        ("1,000", "a comma separates budgets, and '000' is none. Write one number without commas"),
+        ("1,050,2", "a comma separates budgets, and '050' is none"),
+        ("20,500 tokens", "not clear whether 20 counts examples or tokens. .* write 'tokens' behind each"),
+        ("5,10%", "not clear whether 5 counts examples or %"),
+        (["1,000"], "'000' is none"),
+    ],
+)
+def test_what_may_be_a_thousands_separator_is_refused(written: object, why: str) -> None:
+    with pytest.raises(SettingsError, match=why):
+        separate(written)

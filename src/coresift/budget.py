@@ -5,14 +5,15 @@ import numbers
 import re
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Literal
+from itertools import pairwise
+from typing import Any, Literal
 
 import numpy as np
 
 from coresift.errors import SelectionError, SettingsError
 
 FORMS = "Give a count (200), a fraction (0.05 or '5%') or tokens ('20000 tokens')."
-NUMBER = re.compile(r"(?P<number>\d{1,3}(,\d{3})+|\d[\d_]*(\.\d+)?|\.\d+)\s*(?P<unit>%|tokens?)?", re.IGNORECASE)
+NUMBER = re.compile(r"(?P<number>\d[\d_]*(\.\d+)?|\.\d+)\s*(?P<unit>%|tokens?)?", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +70,48 @@ class Budget:
         return size
 
 
+def separate(value: Any) -> Any:
+    """Text with commas as the list of budgets it names; anything else, and text without commas, as it is.
+
+    A comma never separates thousands: `50,100` is two budgets.
+
+    >>> separate("50,100"), separate(["200", "5%, 10%"]), separate("20000 tokens")
+    (['50', '100'], ['200', '5%', '10%'], '20000 tokens')
+
+    Raises:
+        SettingsError: If a part reads like the rest of a number with thousands separators (`20,000`), or it is not
+            clear what a part counts (`20,500 tokens`).
+    """
+    if isinstance(value, list | tuple):
+        return [part for each in value for part in _parts(each)]
+    parts = _parts(value)
+    return parts if len(parts) > 1 else value
+
+
+def _parts(value: Any) -> list[Any]:
+    if not isinstance(value, str) or "," not in value:
+        return [value]
+    parts = [part.strip() for part in value.split(",")]
+    for part, after in pairwise([*parts, ""]):
+        if re.match(r"0\d", part):
+            raise SettingsError(
+                f"budget {value!r}: a comma separates budgets, and {part!r} is none. Write one number without commas."
+            )
+        unit = after.lstrip("0123456789_. ")
+        if re.fullmatch(r"[\d_]+", part) and unit != "":
+            raise SettingsError(
+                f"budget {value!r}: it is not clear whether {part} counts examples or {unit}. A comma separates "
+                f"budgets: write {unit!r} behind each, pass --budget once for each, or write one number without commas."
+            )
+    return parts
+
+
 def _of_text(text: str) -> Budget:
     match = NUMBER.fullmatch(text.strip())
     if match is None:
-        raise SettingsError(f"budget {text!r} is not understood. {FORMS}")
-    number, unit = Decimal(re.sub("[_,]", "", match["number"])), (match["unit"] or "").lower()
+        several = " A comma separates budgets: give a list of them." if "," in text else ""
+        raise SettingsError(f"budget {text!r} is not understood.{several} {FORMS}")
+    number, unit = Decimal(match["number"].replace("_", "")), (match["unit"] or "").lower()
     if unit == "%":
         return _fraction(float(number / 100), text)
     whole = number == number.to_integral_value() and "." not in match["number"]

@@ -1,6 +1,12 @@
 """Frozen, checked settings: an unknown key or a value out of range is an error, never a guess."""
 
-from pydantic import BaseModel, ConfigDict
+import os.path
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict
+
+PathText = Annotated[str, AfterValidator(os.path.expanduser)]
+"""A path as people write it: `~` is their home. Names that are no paths stay as they are."""
 
 
 class Settings(BaseModel):

@@ -8,6 +8,7 @@ import yaml
 from coresift.errors import SettingsError
 from coresift.pipeline.config import Recipe
 from coresift.pipeline.recipes import load_recipe, resolve, shipped_recipes
+from coresift.pipeline.yaml_text import read_yaml
 from coresift.selectors import SELECTORS
 
 LEAST = {"name": "r", "pool": {"path": "p.jsonl"}, "model": {"path": "m"}}
@@ -116,7 +117,7 @@ def test_a_mistyped_recipe_name_gets_a_suggestion() -> None:
         (["method={name: random, dim: 5}"], r"method.dim: random has no such setting"),
         (["warmup.train.epohcs=1"], r"warmup.train.epohcs: no such setting. Did you mean 'epochs'\?"),
         (["budget=[]"], "budget is an empty list"),
-        (["budget='5,10'"], "budget '5,10' is not understood"),
+        (["budget='5,000'"], "budget '5,000': a comma separates budgets, and '000' is none"),
         (["pool.held_out=1.5"], r"pool.held_out"),
         (["model.dtype=float46"], r"model.dtype: Input should be 'auto', 'float32'"),
         (["method={name: random}", "compare.random=2"], "both would be the same thing"),
@@ -142,13 +143,88 @@ def test_a_recipe_that_is_not_there_names_the_shipped_ones(tmp_path: Path) -> No
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("a: [", "not a readable YAML file"), ("- a", "a recipe is a mapping of settings, found list")],
+    [
+        ("a: [", "not readable as YAML"),
+        ("name: !!int x", "not readable as YAML .a value is not what it looks like"),
+        ("day: 2024-13-45", "not readable as YAML .a value is not what it looks like: month must be in 1..12"),
+        ("- a", "a recipe is a mapping of settings, found list"),
+        ("", "a recipe is a mapping of settings, found NoneType"),
+        ("seed: 1\nname: a\nseed: 2", "line 3: the key 'seed' stands in line 1 already. Keep one of them"),
+        ("pool:\n  path: a\n  path: b", "line 3: the key 'path' stands in line 2 already"),
+        ("pool: {1: a}", "line 1: the key '1' is not text. Put it in quotes"),
+        ("on: a", "line 1: the key 'on' is not text"),
+        ("? [a]\n: b", "line 1: the key that holds other values is not text"),
+        ("a: &loop [*loop]", "line 1: an anchor that holds itself has no end"),
+        ("a: &one\n  b: {c: *one}", "line 1: an anchor that holds itself has no end"),
+        ("a: " + "[" * 50 + "]" * 50, "line 1: nested more than 40 levels deep"),
+        ("a: " + "[" * 5000 + "]" * 5000, "nested more than 40 levels deep"),
+    ],
 )
 def test_a_broken_recipe_file_is_named(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "broken.yaml"
     path.write_text(text)
     with pytest.raises(SettingsError, match=rf"broken.yaml: {message}"):
         load_recipe(path)
+
+
+def test_a_recipe_that_is_no_text_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "broken.yaml"
+    path.write_bytes(b"name: \xff\xfe")
+    with pytest.raises(SettingsError, match="broken.yaml: not UTF-8 text .* Save it as UTF-8"):
+        load_recipe(path)
+
+
+def test_aliases_are_unfolded_up_to_a_sane_number_of_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("coresift.pipeline.yaml_text.MOST_VALUES", 50)
+    assert read_yaml("a: &few [1, 2, 3]\nb: [*few, *few]") == {"a": [1, 2, 3], "b": [[1, 2, 3]] * 2}
+    with pytest.raises(SettingsError, match="line 3: its aliases unfold to more than 50 values. Use fewer"):
+        read_yaml("a: &a [1, 2, 3, 4, 5]\nb: &b [*a, *a, *a]\nc: [*b, *b, *b]")
+
+
+def test_anchors_have_room_under_keys_that_are_no_settings(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    text = "x-base: &base {epochs: 2, batch_size: 4}\nname: r\npool: {path: p}\nmodel: {path: m}\n"
+    path.write_text(text + "train: {<<: *base, batch_size: 8}\n")
+    resolved = load_recipe(path)
+    assert resolved.recipe.train is not None
+    assert (resolved.recipe.train.epochs, resolved.recipe.train.batch_size) == (2, 8)
+    assert not any(key.startswith("x-") for key in resolved.origins)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("train={epochs: 1, epochs: 2}", "--set train=.*: line 1: the key 'epochs' stands in line 1 already"),
+        ("budget=[1, 2", "--set budget=.*: not readable as YAML"),
+        ("budget=&a [*a]", "--set budget=.*: line 1: an anchor that holds itself"),
+    ],
+)
+def test_overrides_are_read_as_strictly_as_files(override: str, message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
+        resolve(LEAST, [override])
+
+
+def test_text_that_only_looks_like_yaml_is_text() -> None:
+    recipe = resolve(LEAST, ["pool.path=a: b: c", "name=2024-13-45"]).recipe
+    assert (recipe.pool.path, recipe.name) == ("a: b: c", "2024-13-45")
+
+
+def test_budgets_with_commas_are_a_list_everywhere() -> None:
+    assert resolve(LEAST, ["budget=50,100"]).recipe.budgets == ("50", "100")
+    assert resolve({**LEAST, "budget": ["5%,0.1", 7]}).recipe.budgets == ("5%", "0.1", 7)
+
+
+def test_a_tilde_is_home_in_every_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    method = {"name": "delift", "stage": "task", "encoder": "~/encoder"}
+    values = {**LEAST, "out": "~/run", "model": {"path": "~/model"}, "method": method}
+    recipe = resolve(
+        values, ["pool.path=~/p.jsonl", "target.path=~/t", "evaluate.test=~/e", "evaluate.encoder=~/s"]
+    ).recipe
+    paths = (recipe.out, recipe.model.path, recipe.pool.path, recipe.evaluate.test, recipe.method.encoder)
+    assert paths == tuple(f"/home/me/{name}" for name in ("run", "model", "p.jsonl", "e", "encoder"))
+    assert recipe.target is not None and recipe.target.path == "/home/me/t"
+    assert recipe.evaluate.encoder == "/home/me/s"
 
 
 def test_the_json_schema_accepts_shipped_recipes_and_refuses_typos() -> None:
@@ -159,7 +235,7 @@ def test_the_json_schema_accepts_shipped_recipes_and_refuses_typos() -> None:
         values = yaml.safe_load(path.read_text())
         if name in ("brief-small", "lead-small"):
             values["pool"]["path"] = "mine.jsonl"
-        jsonschema.validate(values, schema)
+        jsonschema.validate(values | {"x-note": [1]}, schema)
     for wrong in ({**LEAST, "bugdet": 1}, {**LEAST, "method": {"name": "brief", "alhpa": 1}}):
         with pytest.raises(jsonschema.ValidationError):
             jsonschema.validate(wrong, schema)

@@ -223,7 +223,7 @@ def test_examples_that_do_not_fit_are_excluded_and_listed_on_the_page(recipe: di
 @pytest.mark.parametrize(
     ("pool", "message"),
     [
-        ({"max_tokens": 8}, "none of the 40 examples fits pool.max_tokens=8"),
+        ({"max_tokens": 8}, "all 40 examples are longer than pool.max_tokens=8. Raise pool.max_tokens"),
         ({"held_out": 40}, "pool.held_out=40 leaves nothing to choose from"),
     ],
 )
@@ -243,16 +243,34 @@ def test_an_example_longer_than_the_model_takes_stops_the_run_before_it_starts(
     pool.write_text(json.dumps({"instruction": "i", "output": "y " * 300}) + "\n")
     settings = {**recipe["pool"], "path": str(pool), "max_tokens": 2048, "held_out": 0}
     run = Run(resolve({**recipe, "out": str(tmp_path / "run"), "pool": settings, "budget": 1}))
-    with pytest.raises(DataError, match="takes at most 512. Set pool.max_tokens=512"):
+    with pytest.raises(DataError, match="takes at most 512. Pass --set pool.max_tokens=512 or lower"):
         select(run, say=quiet)
     assert not run.folder.exists(), "nothing half-done"
+
+
+def test_what_the_model_does_not_take_is_left_out_and_counted_unless_a_limit_is_set(
+    recipe: dict[str, Any], tmp_path: Path
+) -> None:
+    pool = tmp_path / "pool.jsonl"
+    rows = [{"instruction": f"i{place}", "output": "y " * (300 if place == 3 else place + 1)} for place in range(6)]
+    pool.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    settings = {"path": str(pool), "held_out": 0}
+    values = {**recipe, "out": str(tmp_path / "run"), "pool": settings, "budget": 1, "compare": {}}
+    values["method"] = {"name": "random"}
+    lines: list[str] = []
+    run = Run(resolve(values))
+    select(run, say=lines.append)
+    assert run.inputs.max_tokens == 512, "what the tiny model takes"
+    assert "pool: 5 of 6 examples to choose from, 1 longer than the 512 tokens that the model takes" in lines
 
 
 def test_a_test_pool_whose_examples_are_all_too_long_is_an_error(recipe: dict[str, Any], tmp_path: Path) -> None:
     long = tmp_path / "test.jsonl"
     long.write_text(json.dumps({"instruction": "x " * 500, "output": "y"}) + "\n")
     run = Run(resolve({**recipe, "out": str(tmp_path / "run"), "evaluate": {"test": str(long)}}))
-    with pytest.raises(DataError, match="no test example fits pool.max_tokens=256"):
+    with pytest.raises(
+        DataError, match="all 1 test examples are longer than pool.max_tokens=256. Raise pool.max_tokens"
+    ):
         _ = run.inputs.held_out
 
 

@@ -15,4 +15,4 @@ def merge(
     from coresift.models.lora import merge_adapter
     from coresift.pipeline.inputs import model_path
 
-    print(f"merged model: {merge_adapter(model_path(model), adapter, out)}")
+    print(f"merged model: {merge_adapter(model_path(model), adapter.expanduser(), out.expanduser())}")

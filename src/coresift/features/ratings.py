@@ -4,6 +4,7 @@ from pydantic import Field, model_validator
 
 from coresift.errors import SettingsError
 from coresift.features.specs import FeatureSpec
+from coresift.settings import PathText
 
 MARKS = ("1", "2", "3", "4", "5")
 """The marks a model may give, from worst to best."""
@@ -37,7 +38,7 @@ class RatingSpec(FeatureSpec):
         SettingsError: If a prompt lacks one of its fields.
     """
 
-    model: str = ""
+    model: PathText = ""
     prompts: tuple[str, ...] = Field(PROMPTS, min_length=1)
 
     @model_validator(mode="after")

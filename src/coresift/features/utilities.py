@@ -22,6 +22,7 @@ from torch import Tensor
 from coresift.errors import SettingsError
 from coresift.features.specs import FeatureSpec
 from coresift.seeds import generator
+from coresift.settings import PathText
 
 Part = Literal["pool", "target", "by-target", "existing"]
 Metric = Literal["l2", "pmi", "pmi-mean", "exp"]
@@ -41,7 +42,7 @@ class EmbeddingSpec(FeatureSpec):
         text: What of the conversation is embedded.
     """
 
-    model: str = Field(OFFLINE_ENCODER, min_length=1)
+    model: PathText = Field(OFFLINE_ENCODER, min_length=1)
     text: Text = "full"
 
     @property

@@ -53,7 +53,7 @@ def refuse_longer(rows: Iterable[Rendered], limit: int | None) -> None:
     if limit is not None and len(longest.tokens) > limit:
         raise DataError(
             f"example {longest.id} has {len(longest.tokens)} tokens, but the model takes at most {limit}. "
-            f"Set pool.max_tokens={limit} or lower."
+            f"Pass --set pool.max_tokens={limit} or lower."
         )
 
 

@@ -2,9 +2,9 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, WithJsonSchema, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema, model_validator
 
-from coresift.budget import Budget
+from coresift.budget import Budget, separate
 from coresift.data.examples import Join
 from coresift.data.formats import FORMATS
 from coresift.errors import SettingsError
@@ -18,7 +18,7 @@ from coresift.pipeline.faults import in_words
 from coresift.pipeline.methods import METHODS, Method
 from coresift.pipeline.online_settings import OnlineSettings
 from coresift.problem import Selector
-from coresift.settings import Settings
+from coresift.settings import PathText, Settings
 from coresift.training.settings import TrainSettings
 
 Share = Annotated[int, Field(ge=0, strict=True)] | Annotated[float, Field(ge=0, lt=1)]
@@ -33,7 +33,7 @@ def _partial(settings: type[Settings]) -> dict[str, Any]:
 class FileSettings(Settings):
     """Where examples come from."""
 
-    path: str | list[str] = Field(
+    path: PathText | list[PathText] = Field(
         description="File, pattern with *, folder, Hub id, or `world`; NAME[:1000] for a part; a list for several."
     )
     format: str = Field("auto", description=f"auto (by the columns), {', '.join(FORMATS)}.")
@@ -62,7 +62,11 @@ class SetSettings(FileSettings):
 class PoolSettings(FileSettings):
     """Where the pool comes from and which part of it may be chosen."""
 
-    max_tokens: int = Field(2048, ge=8, description="Conversations longer than this are excluded, never cut.")
+    max_tokens: int | None = Field(
+        None,
+        ge=8,
+        description="Longer conversations are excluded, never cut; null: what the model takes, 2048 at most.",
+    )
     held_out: Share = Field(0.02, description="Kept out of the pool for scoring: a count or a fraction; 0 for none.")
     examples: int | None = Field(None, ge=1, description="Only so many of the rest may be chosen, drawn at random.")
     deduplicate: Literal["keep", "drop"] = Field("keep", description="What becomes of exact copies of an example.")
@@ -71,7 +75,7 @@ class PoolSettings(FileSettings):
 class ModelSettings(Settings):
     """The base model."""
 
-    path: str = Field(description="Local folder, Hub id, or `world`.")
+    path: PathText = Field(description="Local folder, Hub id, or `world`.")
     dtype: Literal["auto", "float32", "bfloat16", "float16", "float64"] = Field("auto", description="auto: as stored.")
     device: str = Field("auto", description="cpu, cuda, or auto (cuda where there is one).")
 
@@ -96,12 +100,12 @@ class ExtractSettings(Settings):
 class EvaluateSettings(Settings):
     """What trained models are scored on: losses always, exact answers when asked."""
 
-    test: str | None = Field(None, description="A pool of test examples, or `world`; default: the held-out part.")
+    test: PathText | None = Field(None, description="A pool of test examples, or `world`; default: the held-out part.")
     answers: bool = Field(False, description="Generate an answer to every test prompt and compare it exactly.")
     max_new_tokens: int = Field(64, ge=1)
     batch_tokens: int = Field(8192, ge=1)
     metrics: list[Metric] = Field([], description="What generated answers are scored by: rouge1, similarity, judge.")
-    encoder: str | None = Field(None, description="Sentence encoder of `similarity` and of examples in context.")
+    encoder: PathText | None = Field(None, description="Sentence encoder of `similarity` and of examples in context.")
     judge: Judge | None = Field(None, description="An OpenAI-compatible endpoint, for the metric `judge`.")
     in_context: InContext | None = Field(None, description="Also ask the untuned model, with examples of each subset.")
 
@@ -134,8 +138,9 @@ class CompareSettings(Settings):
 class Recipe(Settings):
     """One run, complete: the same recipe on the same files gives the same coreset."""
 
+    model_config = ConfigDict(json_schema_extra={"patternProperties": {"^x-": {}}})
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="Names the run folder, runs/NAME.")
-    out: str | None = Field(None, description="Run folder; default runs/NAME.")
+    out: PathText | None = Field(None, description="Run folder; default runs/NAME.")
     seed: int = Field(0, ge=0)
     pool: PoolSettings
     target: SetSettings | None = Field(None, description="What the model shall be good at, for DELIFT's stage task.")
@@ -147,8 +152,9 @@ class Recipe(Settings):
     online: OnlineSettings = Field(
         OnlineSettings(), description="Training in rounds, for methods that choose as it goes."
     )
-    budget: int | float | str | list[int | float | str] = Field(
-        0.05, description='A count, a fraction, "5%", or "20000 tokens"; a list gives nested coresets.'
+    budget: Annotated[int | float | str | list[int | float | str], BeforeValidator(separate)] = Field(
+        0.05,
+        description='A count, a fraction, "5%", or "20000 tokens"; a list, or several with commas: nested coresets.',
     )
     memory: str = Field(
         "auto", description="What selecting may use beyond the features, such as 3GB; auto: most of what is free."

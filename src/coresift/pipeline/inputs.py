@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 
@@ -18,6 +17,9 @@ from coresift.models.load import load_tokenizer, max_positions
 from coresift.models.render import Rendered, RenderedPool, Renderer, refuse_longer, render_pool
 from coresift.pipeline.config import Recipe, SetSettings
 from coresift.pipeline.sets import WORLD, read_file, read_set, refuse_learned
+
+LONGEST = 2048
+"""Tokens of a conversation that is not left out, unless set: most models take more, at a price."""
 
 
 def model_path(name: str) -> str:
@@ -57,7 +59,19 @@ class Inputs:
     @cached_property
     def renderer(self) -> Renderer:
         """The base model's tokenizer with its chat template."""
-        return Renderer(load_tokenizer(self.base), max_tokens=self.recipe.pool.max_tokens)
+        return Renderer(load_tokenizer(self.base), max_tokens=self.max_tokens)
+
+    @cached_property
+    def max_tokens(self) -> int:
+        """Longer conversations are left out: `pool.max_tokens`, or what the model takes, but at most `LONGEST`."""
+        return self.recipe.pool.max_tokens or min(LONGEST, max_positions(self.base) or LONGEST)
+
+    @property
+    def limit_in_words(self) -> str:
+        """For example `pool.max_tokens=512`, or `the 1024 tokens that the model takes`."""
+        if self.recipe.pool.max_tokens is not None or self.max_tokens == LONGEST:
+            return f"pool.max_tokens={self.max_tokens}"
+        return f"the {self.max_tokens} tokens that the model takes"
 
     @cached_property
     def rendered(self) -> RenderedPool:
@@ -65,8 +79,8 @@ class Inputs:
         rendered = render_pool(self.pool, self.renderer)
         if len(rendered.fits) == 0:
             raise DataError(
-                f"{self.recipe.pool.named}: none of the {len(self.pool)} examples fits "
-                f"pool.max_tokens={self.recipe.pool.max_tokens}. Raise it."
+                f"{self.recipe.pool.named}: all {len(self.pool)} examples are longer than {self.limit_in_words}. "
+                "Raise pool.max_tokens, or use a model that takes more."
             )
         return rendered
 
@@ -145,7 +159,7 @@ class Inputs:
             items = world.test_items()
             return self._scored_on(Pool([item.example for item in items]), tuple(item.kind for item in items))
         if settings.test is not None:
-            pool = read_pool(Path(settings.test), skip_bad_rows=self.recipe.pool.skip_bad_rows)
+            pool = read_pool(settings.test, skip_bad_rows=self.recipe.pool.skip_bad_rows)
             return self._scored_on(pool, ("",) * len(pool))
         if len(self.held_out_positions) == 0:
             return None
@@ -156,7 +170,10 @@ class Inputs:
         rendered = render_pool(pool, self.renderer)
         fits = list(rendered.fits)
         if len(fits) == 0:
-            raise DataError(f"no test example fits pool.max_tokens={self.recipe.pool.max_tokens}. Raise it.")
+            raise DataError(
+                f"all {len(pool)} test examples are longer than {self.limit_in_words}. Raise pool.max_tokens, or use a "
+                "model that takes more."
+            )
         return HeldOut(
             pool=pool.take(fits),
             rows=tuple(row for row in rendered.rows if row is not None),

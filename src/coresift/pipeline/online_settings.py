@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from coresift.errors import SettingsError
 from coresift.features.losses import Ratio
-from coresift.settings import Settings
+from coresift.settings import PathText, Settings
 from coresift.training.rounds import LoopSettings
 
 NEEDS = {"lead": ("utilities", "difficulty"), "loss-per-round": ("utilities",)}
@@ -28,7 +28,7 @@ class OnlineSettings(Settings):
         "source",
         description="Tasks: `source`, `embedding` (clusters of sentence embeddings), `none`, or a column's name.",
     )
-    encoder: str | None = Field(None, description="Sentence encoder of `groups: embedding`.")
+    encoder: PathText | None = Field(None, description="Sentence encoder of `groups: embedding`.")
     embedding_clusters: int = Field(20, ge=1, description="Clusters of `groups: embedding`.")
     batch_tokens: int = Field(8192, ge=1, description="Examples x padded length of one forward pass of scoring.")
     loop: LoopSettings = LoopSettings()

@@ -13,9 +13,12 @@ from pydantic import ValidationError
 from coresift.errors import SettingsError
 from coresift.pipeline.config import Recipe
 from coresift.pipeline.faults import in_words
+from coresift.pipeline.yaml_text import read_yaml
 
 HEADER = "# Every setting of a run, as a recipe that can be run again; behind a value stands where it came from."
 """The first line of resolved settings, by which they are known when they are run again."""
+ASIDE = "x-"
+"""How top-level keys begin that are no settings."""
 
 
 @dataclass(frozen=True)
@@ -56,9 +59,11 @@ def load_recipe(source: str | Path, overrides: Sequence[str] = ()) -> Resolved:
     path = find_recipe(source)
     try:
         text = path.read_text(encoding="utf-8")
-        values = yaml.safe_load(text)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path}: not a readable YAML file ({error}). Mend it and run again.") from None
+        values = read_yaml(text)
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{path}: not UTF-8 text ({error}). Save it as UTF-8 and run again.") from None
+    except SettingsError as error:
+        raise SettingsError(f"{path}: {error}") from None
     if not isinstance(values, dict):
         raise SettingsError(f"{path}: a recipe is a mapping of settings, found {type(values).__name__}.")
     resolved = resolve(values, overrides, origin=path.name)
@@ -67,7 +72,7 @@ def load_recipe(source: str | Path, overrides: Sequence[str] = ()) -> Resolved:
 
 def find_recipe(source: str | Path) -> Path:
     """The file of a recipe given by path or by shipped name."""
-    path = Path(source)
+    path = Path(source).expanduser()
     shipped = shipped_recipes()
     if path.is_file():
         return path
@@ -87,8 +92,12 @@ def shipped_recipes() -> dict[str, Path]:
 
 
 def resolve(values: Mapping[str, Any], overrides: Sequence[str] = (), *, origin: str = "recipe") -> Resolved:
-    """Check a mapping of settings with overrides applied. Raises SettingsError as `load_recipe` does."""
-    merged: dict[str, Any] = _copy(values)
+    """Check a mapping of settings with overrides applied; top-level keys `x-...` are room for anchors and left out.
+
+    Raises:
+        SettingsError: As `load_recipe`.
+    """
+    merged: dict[str, Any] = _copy({key: value for key, value in values.items() if not str(key).startswith(ASIDE)})
     origins = dict.fromkeys(_leaves(merged), origin)
     for override in overrides:
         key, value = _parse_override(override)
@@ -114,9 +123,11 @@ def _parse_override(text: str) -> tuple[str, Any]:
     if value.strip() == "":
         return key.strip(), ""
     try:
-        return key.strip(), yaml.safe_load(value)
-    except yaml.YAMLError:
-        return key.strip(), value
+        return key.strip(), read_yaml(value)
+    except SettingsError as error:
+        if value.lstrip().startswith(("{", "[", "&", "*")):
+            raise SettingsError(f"--set {text}: {error}") from None
+        return key.strip(), value  # text such as `a: b: c` or `2024-13-45` stands for itself
 
 
 def _put(values: dict[str, Any], key: str, value: Any) -> None:

@@ -93,7 +93,7 @@ def _unscored(coreset: Coreset) -> list[str]:
 
 
 def _too_long(run: Run) -> str:
-    return f"longer than pool.max_tokens={run.recipe.pool.max_tokens}"
+    return f"longer than {run.inputs.limit_in_words}"
 
 
 def _counts(names: list[str]) -> dict[str, int]:

@@ -113,7 +113,7 @@ def _sources(run: Run) -> list[str]:
 def _inputs_in_words(run: Run) -> list[str]:
     pool, inputs = run.inputs.pool, run.inputs
     left_out = {
-        f"longer than pool.max_tokens={run.recipe.pool.max_tokens}": len(inputs.rendered.excluded),
+        f"longer than {inputs.limit_in_words}": len(inputs.rendered.excluded),
         "held out for scoring": len(inputs.held_out_positions),
         f"not drawn for pool.examples={run.recipe.pool.examples}": inputs.not_drawn,
         "bad rows skipped": len(pool.skipped),

@@ -16,7 +16,7 @@ from coresift.features.specs import FeatureSpec
 from coresift.features.utilities import OFFLINE_ENCODER, EmbeddingSpec, Text
 from coresift.problem import Problem, Selection
 from coresift.seeds import generator
-from coresift.settings import Settings
+from coresift.settings import PathText, Settings
 from coresift.submodular.clustering import k_means, quotas
 from coresift.submodular.distances.rows import check_rows
 
@@ -34,7 +34,7 @@ class DeftUCS(Settings):
     """
 
     name: ClassVar[str] = "deft-ucs"
-    encoder: str = Field(OFFLINE_ENCODER, min_length=1)
+    encoder: PathText = Field(OFFLINE_ENCODER, min_length=1)
     text: Text = "full"
     clusters: int = Field(7, ge=1)
     easy: float = Field(0.5, ge=0.0, le=1.0)

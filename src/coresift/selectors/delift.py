@@ -30,7 +30,7 @@ from coresift.features.utilities import (
 )
 from coresift.problem import Problem, Selection
 from coresift.seeds import generator
-from coresift.settings import Settings
+from coresift.settings import PathText, Settings
 from coresift.submodular.distances.rows import check_rows
 from coresift.submodular.worth.coverage import Coverage, Picks
 from coresift.submodular.worth.information import (
@@ -79,7 +79,7 @@ class Delift(Settings):
     rows: int = Field(512, ge=1)
     candidates: int = Field(64, ge=1)
     most_pairs: int = Field(1_000_000, ge=1)
-    encoder: str = Field(OFFLINE_ENCODER, min_length=1)
+    encoder: PathText = Field(OFFLINE_ENCODER, min_length=1)
     text: Text = "full"
     pairs_seed: int = Field(0, ge=0)
 

@@ -15,7 +15,7 @@ from coresift.errors import SelectionError
 from coresift.features.ratings import MARKS, PROMPTS, RatingSpec
 from coresift.features.specs import FeatureSpec
 from coresift.problem import Problem, Selection, evenly
-from coresift.settings import Settings
+from coresift.settings import PathText, Settings
 from coresift.submodular.distances.rows import check_rows
 
 FAINT = 0.01
@@ -30,7 +30,7 @@ class RatingModel(Settings):
         parameters: How large it is, in any unit: marks of several models count in proportion to it.
     """
 
-    model: str = ""
+    model: PathText = ""
     parameters: float = Field(1.0, gt=0.0)
 
 
