@@ -199,7 +199,7 @@ def _losses(run: Run, specs: Sequence[LossSpec], say: Say) -> FeatureStore:
     other = specs[0].model
     name = model_path(other) if other else run.inputs.base
     checkpoint = warm_up(run, say=say) if specs[0].warmup else None
-    limit = max_positions(name) or LONGEST_QUESTION if other else run.recipe.pool.max_tokens
+    limit = max_positions(name) or LONGEST_QUESTION if other else run.inputs.max_tokens
     own = {"model": model_fingerprint(name), "dtype": run.recipe.model.dtype, "longest": limit}
     store = _store(run, own if checkpoint is None else {**own, "adapter": checkpoint.fingerprint})
     missing = [spec for spec in specs if len(store.array(spec).missing()) > 0]
