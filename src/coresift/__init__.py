@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from coresift.features.specs import GradientSpec
     from coresift.selection import select
     from coresift.selectors import (
+        DSIR,
         IFD,
         SELECTORS,
         BalancedRandom,
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "DSIR",
     "IFD",
     "SELECTORS",
     "BalancedRandom",

@@ -10,6 +10,7 @@ import torch
 
 from coresift.coreset import Coreset
 from coresift.errors import CoresiftError, SelectionError
+from coresift.features.importance import ImportanceSpec
 from coresift.features.losses import LengthSpec, LossSpec
 from coresift.features.memory import InMemoryFeatures
 from coresift.features.ratings import RatingSpec
@@ -25,6 +26,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "brief": {"dim": D, "alpha": 0.4},
     "mint": {"dim": D, "alpha": 0.4},
     "selectit": ONE_QUESTION,
+    "dsir": {"sample": "top"},  # draws follow the scale of the weights, as they should: tests/selectors/test_dsir.py
     "delift": {"kernel": "embedding"},  # rows as they come; utilities of pairs: tests/selectors/test_delift.py
 }
 """Settings of each method for these tests; a balance is given, so that prefixes are answers for the same balance."""
@@ -57,7 +59,7 @@ def fitted(spec: FeatureSpec, array: torch.Tensor) -> torch.Tensor:
     """The array in the form that a spec promises."""
     if isinstance(spec, LossSpec):  # responses easier with their instruction than alone, most of them
         return array[:, 2:3].abs() + (array[:, 1:2].abs() if spec.loss == "knowledge" else 0.0)
-    if isinstance(spec, LengthSpec):
+    if isinstance(spec, LengthSpec | ImportanceSpec):
         return array[:, 2:3].abs()
     return array[:, :5].abs() if isinstance(spec, RatingSpec) else array
 
@@ -174,7 +176,7 @@ def test_duplicates_in_triples_are_picked_once_each_at_first(name: str) -> None:
         "selectit",
         "deft-ucs",
         *("less", "rds", "bm25", "target-match"),
-        *("ifd", "perplexity", "longest", "length-matched"),
+        *("dsir", "ifd", "perplexity", "longest", "length-matched"),
     )  # they do not look for variety
     if name not in may_repeat:
         assert len({place // 3 for place in coreset.indices.tolist()}) == len(coreset)

@@ -157,9 +157,7 @@ def propagated(specs: Iterable[GradientSpec]) -> list[Kind]:
 def tokens_read(rows: Iterable[Rendered], specs: Iterable[GradientSpec]) -> int:
     """Tokens that go forward and backward for `specs`, padding not counted."""
     losses = propagated(specs)
-    return sum(
-        len(row.tokens) * ("response" in losses) + (row.n_targets + 1) * ("knowledge" in losses) for row in rows
-    )
+    return sum(len(row.tokens) * ("response" in losses) + (row.n_targets + 1) * ("knowledge" in losses) for row in rows)
 
 
 def _rows_of(spec: GradientSpec, parts: dict[Kind, dict[GradientSpec, Tensor]]) -> Tensor:

@@ -6,6 +6,7 @@ similarities    the same, with a second set of examples        extract.embedding
 ratings         a model that rates                             extract.ratings
 losses          one forward pass of a model                    extract.losses
 lengths         the tokens of the responses, no model          extract.losses
+importance      n-grams of the pool and of a target, no model  extract.ngrams
 utilities       the base model, with examples in its context   pipeline.utilities
 """
 
@@ -18,10 +19,12 @@ from torch import Tensor
 from coresift.errors import FeatureError
 from coresift.extract.embeddings import extract_embeddings, extract_similarities
 from coresift.extract.losses import extract_lengths, extract_losses
+from coresift.extract.ngrams import extract_importance
 from coresift.extract.ratings import Rater, extract_ratings
 from coresift.extract.run import GradientExtractor, extract_gradients
 from coresift.extract.shards import Account
 from coresift.features.base import Features
+from coresift.features.importance import ImportanceSpec
 from coresift.features.losses import LengthSpec, LossSpec
 from coresift.features.ratings import RatingSpec
 from coresift.features.specs import FeatureSpec, GradientSpec
@@ -115,6 +118,8 @@ def fill(run: Run, specs: Sequence[FeatureSpec], *, say: Say = print) -> RunFeat
             held.hold([spec], _ratings(run, spec, say))
         elif isinstance(spec, LengthSpec):
             held.hold([spec], _lengths(run, spec))
+        elif isinstance(spec, ImportanceSpec):
+            held.hold([spec], _importance(run, spec))
     for kernel, store in utilities(run, kernels, embeddings=held, say=say).items():
         held.hold([kernel], store)
     return held
@@ -229,4 +234,11 @@ def _losses(run: Run, specs: Sequence[LossSpec], say: Say) -> FeatureStore:
 def _lengths(run: Run, spec: LengthSpec) -> FeatureStore:
     store = _store(run, {})
     extract_lengths(run.inputs.rows, store, spec)
+    return store
+
+
+def _importance(run: Run, spec: ImportanceSpec) -> FeatureStore:
+    target = run.inputs.others[spec.part]
+    store = _store(run, {spec.part: target.fingerprint})
+    extract_importance(run.inputs.chosen_from, target, store, spec, account=_account(run, "importance"))
     return store

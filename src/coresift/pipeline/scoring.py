@@ -19,7 +19,7 @@ from coresift.pipeline.utilities import encoder_of
 from coresift.training.checkpoints import Checkpoint, load_trained
 
 PREPARATION = (
-    *("warm-up", "gradients", "embeddings", "similarities", "ratings", "losses", "pilot", "utilities"),
+    *("warm-up", "gradients", "embeddings", "similarities", "ratings", "losses", "importance", "pilot", "utilities"),
     *("difficulty", "selection"),
 )
 """Stages that a method pays for before its final training."""

@@ -21,6 +21,7 @@ METHOD_NAMES = {
     "delift": "DELIFT",
     "selectit": "SelectIT",
     "deft-ucs": "DEFT-UCS",
+    "dsir": "DSIR",
     "ifd": "IFD",
     "perplexity": "Perplexity",
     "longest": "The longest responses",

@@ -6,6 +6,7 @@ from coresift.selectors.brief import Brief
 from coresift.selectors.craig import Craig
 from coresift.selectors.deft import DeftUCS
 from coresift.selectors.delift import Delift
+from coresift.selectors.dsir import DSIR
 from coresift.selectors.full import Full
 from coresift.selectors.gradmatch import GradMatch
 from coresift.selectors.ifd import IFD
@@ -38,6 +39,7 @@ SELECTORS: dict[str, type[Settings]] = {
         RdsPlus,
         Bm25,
         TargetMatch,
+        DSIR,
         IFD,
         Perplexity,
         Longest,
@@ -50,6 +52,7 @@ SELECTORS: dict[str, type[Settings]] = {
 """Methods by the name used in recipes."""
 
 __all__ = [
+    "DSIR",
     "IFD",
     "SELECTORS",
     "BalancedRandom",
