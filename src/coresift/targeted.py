@@ -1,9 +1,10 @@
 """What all methods with a target share: similarities to target examples in, an order of picks out."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from typing import Literal
+from collections.abc import Sequence
+from typing import Any, Literal
 
+import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor
@@ -11,7 +12,7 @@ from torch import Tensor
 from coresift.errors import SelectionError
 from coresift.features.specs import FeatureSpec
 from coresift.features.targets import TargetSpec
-from coresift.problem import Problem, Selection
+from coresift.problem import Problem, Selection, evenly
 from coresift.settings import Settings
 from coresift.submodular.distances.rows import check_rows
 from coresift.submodular.worth.information import mutual_information
@@ -63,25 +64,19 @@ class Targeted(Settings, ABC):
         check_rows(similar, name="similarities")
         names = column_names(problem.subtasks, spec, similar.shape[1])
         means = subtask_means(similar, names).cpu()
-        order, facts = self._order(similar, means, size)
-        parts = problem.wanted(order.numpy())
+        order, numbers = self._order(similar, means, size)
         known = list(places_of(names))
 
-        def answer(part: int, prefixes: Mapping[int, Selection]) -> Selection:
-            chosen = order[:part]
-            nearest = means[chosen].argmax(dim=1).tolist()
-            own = {
-                **{name: values[:part].tolist() for name, values in facts.items()},
-                "mean_score": float(facts["scores"][:part].mean()),
+        def facts(picks: np.ndarray) -> dict[str, Any]:
+            nearest = means[picks].argmax(dim=1).tolist()
+            return {
+                **{name: values[: len(picks)].tolist() for name, values in numbers.items()},
+                "mean_score": float(numbers["scores"][: len(picks)].mean()),
                 "subtasks": {name: nearest.count(place) for place, name in enumerate(known)},
                 "target_columns": similar.shape[1],
             }
-            weights = torch.full((part,), problem.n / part, dtype=torch.float64)
-            return Selection(
-                indices=chosen.numpy(), weights=weights.numpy(), nested=True, diagnostics=own, prefixes=prefixes
-            )
 
-        return answer(size, {part: answer(part, {}) for part in parts})
+        return evenly(problem, order.numpy(), size, facts=facts)
 
     def _order(self, similar: Tensor, means: Tensor, size: int) -> tuple[Tensor, dict[str, Tensor]]:
         """Picks in order, and numbers about each of them."""

@@ -12,6 +12,7 @@ from coresift.models.load import load_model, load_tokenizer
 from coresift.models.lora import (
     ORDER_FILE,
     LoraSettings,
+    adapter_weights,
     attach_lora,
     load_adapter,
     lora_parameters,
@@ -164,3 +165,12 @@ def other_model() -> torch.nn.Module:
     from transformers import GPT2Config, GPT2LMHeadModel
 
     return GPT2LMHeadModel(GPT2Config(vocab_size=32, n_embd=16, n_layer=1, n_head=2, n_positions=32))
+
+
+def test_the_tensors_of_a_saved_adapter_are_read_without_a_model(tmp_path: Path) -> None:
+    model = shaken(attach_lora(tiny.model(), SMALL, seed=0))
+    save_adapter(model, tmp_path / "adapter")
+    found = adapter_weights(tmp_path / "adapter")
+    assert all(torch.equal(found[name], weight) for name, weight in lora_parameters(model))
+    with pytest.raises(ModelError, match="no adapter_model.safetensors here. Name the folder of a LoRA adapter"):
+        adapter_weights(tmp_path)

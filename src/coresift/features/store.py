@@ -109,6 +109,10 @@ class FeatureArray:
             "Try model.dtype=float32, or take these examples out of the pool."
         )
 
+    def rows(self, shard: range) -> Tensor:
+        """The rows of one shard that is there, float32 [rows, d]. Raises FeatureError if the file cannot be read."""
+        return self._load(shard)
+
     def read(self) -> Tensor:
         """All rows, float32 [n, d].
 

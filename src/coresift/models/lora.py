@@ -173,6 +173,20 @@ def load_adapter(model: "PreTrainedModel", folder: str | Path, *, trainable: boo
     return adapted.eval()
 
 
+def adapter_weights(folder: str | Path) -> "dict[str, torch.Tensor]":
+    """The tensors of a saved adapter by name, as `lora_parameters` names them.
+
+    Raises:
+        ModelError: If the folder holds no adapter.
+    """
+    from safetensors.torch import load_file
+
+    path = Path(folder) / WEIGHTS_FILE
+    if not path.is_file():
+        raise ModelError(f"{folder}: no {WEIGHTS_FILE} here. Name the folder of a LoRA adapter saved as safetensors.")
+    return load_file(path)
+
+
 def _check_names(folder: Path, found: list[str]) -> None:
     """Refuse a partial fit, which peft lets pass, and an order other than the recorded one."""
     from safetensors import safe_open
