@@ -34,7 +34,8 @@ def test_the_response_has_the_same_tokens_with_and_without_an_example(family: st
     question = prompts.question(ASKED)
     target = question.suffix[-question.n_targets :]
     assert (target == question.alone[-question.n_targets :]).all() and question.n_targets < len(question.suffix)
-    assert prompts.decode(target.tolist()).strip().startswith("the answer is 8")
+    answer = prompts.decode(target.tolist()).strip().removeprefix("<think>\n\n</think>\n\n")
+    assert answer.startswith("the answer is 8")
 
 
 def test_the_delift_prompts_are_exact() -> None:
@@ -93,7 +94,10 @@ def test_delift_prompts_need_an_end_token() -> None:
 
 
 COUNTING = "{% for m in messages %}{{ (messages | length | string) + m.role + m.content + '</s>' }}{% endfor %}"
-GLUED = "{% for m in messages %}{% if m.role == 'assistant' %}{{ m.content + '</s>' }}{% endif %}{% endfor %}"
+GLUED = (
+    "{% for m in messages if m.role != 'assistant' %}{{ m.content }}{% endfor %}"
+    "{% for m in messages if m.role == 'assistant' %}{{ m.content + '</s>' }}{% endfor %}"
+)
 
 
 @pytest.mark.parametrize("template", [COUNTING, GLUED])

@@ -104,7 +104,7 @@ def _fitting(
     for kept in range(len(examples), -1, -1):
         shown = tuple(reversed(examples[:kept]))
         try:
-            prompt = renderer.prompt(conversation(shown, asked))
+            prompt = renderer.prompt(conversation(shown, asked), opened=True)
         except RenderError as error:
             named = ", ".join(example.id for example in shown) or "none"
             raise RenderError(f"test example {asked.id}, shown after examples {named}: {error}") from error

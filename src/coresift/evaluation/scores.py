@@ -151,7 +151,7 @@ def _scored(said: Sequence[str], held_out: HeldOut, encoder: Encoder | None, jud
 def _answers(model: nn.Module, held_out: HeldOut, renderer: Renderer) -> list[str]:
     said = generate(
         model,
-        [renderer.prompt(question(example)) for example in held_out.pool],
+        [renderer.prompt(question(example), opened=True) for example in held_out.pool],
         stop_tokens=renderer.stop_tokens,
         pad_token=renderer.pad_token,
         max_new_tokens=held_out.max_new_tokens,

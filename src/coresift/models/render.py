@@ -1,25 +1,30 @@
-"""From a conversation to tokens and a mask of the tokens to predict, without tokenising across the boundary.
+"""From a conversation to tokens and a mask of the tokens to predict.
 
-The chat template is rendered once with a sentinel in place of every response. The text between sentinels is tokenised
-piece by piece, every response is tokenised alone, and the two are spliced. So the response has the same token ids in
-its context and on its own, which is what makes response = knowledge + following exact. Two checks make it safe: pieces
-and responses together must be what the template renders for the real conversation, and the tokens to predict must
-decode to the response.
+A conversation is rendered and tokenised whole, once. Where its responses lie in the text is proved by the template's
+skeleton (`layout`), and the tokens that begin and end there are found by their offsets (`encode`). The knowledge loss
+takes the same target tokens, which is what makes response = knowledge + following exact.
 """
 
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from coresift.data.pool import Example, Message, Pool
 from coresift.errors import DataError, ModelError, RenderError
-from coresift.models.template import Split, TemplateMismatch, split_conversation
-from coresift.progress import track
+from coresift.models.encode import Encoded, TextEncoder
+from coresift.models.layout import Layout, Layouts
+from coresift.models.template import ChatTemplate, TemplateMismatch
+from coresift.models.wording import Wording
+from coresift.progress import Progress
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
+
+BATCH = 256
+"""Conversations that are rendered and tokenised at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +40,8 @@ class Rendered:
     id: str
     tokens: tuple[int, ...]
     response: tuple[bool, ...]
+    notes: Mapping[str, int] = field(default_factory=dict, compare=False)
+    """What the template left out or moved in this conversation, counted."""
 
     @property
     def response_tokens(self) -> tuple[int, ...]:
@@ -45,6 +52,14 @@ class Rendered:
     def n_targets(self) -> int:
         """How many tokens are predicted."""
         return sum(self.response)
+
+
+@dataclass(frozen=True, slots=True)
+class RenderFault:
+    """Why a conversation cannot be rendered."""
+
+    id: str
+    reason: str
 
 
 def refuse_longer(rows: Iterable[Rendered], limit: int | None) -> None:
@@ -58,17 +73,31 @@ def refuse_longer(rows: Iterable[Rendered], limit: int | None) -> None:
 
 
 class Renderer:
-    """Renders conversations with a tokenizer's own chat template, or with `template.PLAIN` when it has none.
+    """Renders conversations with a tokenizer's own chat template, or with another one.
 
     Args:
         tokenizer: A Hugging Face tokenizer.
         max_tokens: Conversations longer than this do not fit; nothing is ever cut.
+        template: "plain", "chatml" or "alpaca", a Jinja file, or the name of one of the tokenizer's templates; by
+            default its own, or `template.PLAIN` when it has none.
+
+    Raises:
+        SettingsError: If there is no such template.
+        ModelError: If the tokenizer has several templates, none is the default, and none was chosen.
     """
 
-    def __init__(self, tokenizer: "PreTrainedTokenizerBase", *, max_tokens: int) -> None:
+    def __init__(self, tokenizer: "PreTrainedTokenizerBase", *, max_tokens: int, template: str | None = None) -> None:
         self.tokenizer, self.max_tokens = tokenizer, max_tokens
-        added = {int(token) for token in getattr(tokenizer, "added_tokens_decoder", {})}
-        self._markers = added | set(tokenizer.all_special_ids)
+        added = getattr(tokenizer, "added_tokens_decoder", {})
+        self._markers = {int(token) for token in added} | set(tokenizer.all_special_ids)
+        texts = {str(token.content) for token in added.values()} | set(map(str, tokenizer.all_special_tokens))
+        self._template = ChatTemplate(tokenizer, template)
+        self._wording = Wording(self._template, sorted(texts), str(tokenizer.eos_token or ""))
+        self._layouts = Layouts(self._wording)
+
+    @cached_property
+    def _encoder(self) -> TextEncoder:
+        return TextEncoder(self.tokenizer)
 
     @cached_property
     def start_token(self) -> int:
@@ -83,121 +112,133 @@ class Renderer:
 
     @property
     def pad_token(self) -> int:
-        """PAD, else the start token; padded positions are masked."""
-        pad = self.tokenizer.pad_token_id
-        return self.start_token if pad is None else int(pad)
+        """What fills up short rows: a token that every model knows, for padded positions are masked.
+
+        It is not the tokenizer's PAD, which people add without making room for it in the embedding.
+        """
+        return 0
 
     @cached_property
     def stop_tokens(self) -> tuple[int, ...]:
-        """Tokens that end a generated answer: the template's end marker and EOS."""
+        """Tokens that end a generated answer: the last ones of the turns in a conversation, and EOS."""
         stops = {self.tokenizer.eos_token_id} - {None}
-        try:
-            probe = self.render(Example(id="probe", messages=(Message("user", "a"), Message("assistant", "b"))))
-        except RenderError:
-            return tuple(sorted(stops))
-        return tuple(sorted(stops | ({probe.tokens[-1]} & self._markers)))
+        asked, said = Message("user", "a"), Message("assistant", "b")
+        for messages in ((asked, said), (asked, said, asked, said)):
+            row = self.render_many([Example(id="probe", messages=messages)])[0]
+            if isinstance(row, Rendered):
+                ends = [place for place, wanted in enumerate(row.response) if wanted and not _next(row.response, place)]
+                stops |= {row.tokens[place] for place in ends} & self._markers
+        return tuple(sorted(stops))
 
     def render(self, example: Example) -> Rendered:
         """Tokens and mask of one conversation, whatever its length (see `fits`).
 
         Raises:
-            RenderError: If the template refuses the conversation, alters a response, or the tokens to predict do not
-                decode to the responses.
+            RenderError: If the template refuses the conversation, does not show a turn, or alters a response, or the
+                tokenizer cannot represent it.
         """
-        parts = list(self._parts(self._split(example.messages, example.id), example.id))
-        tokens = [token for ids, _ in parts for token in ids]
-        wanted = [target for ids, target in parts for _ in ids]
-        if True not in wanted:
-            raise RenderError(
-                f"example {example.id}: no token to predict (a blank response and no end marker). Fix or drop the row."
-            )
-        length = len(wanted) - wanted[::-1].index(True)
-        row = Rendered(example.id, tuple(tokens[:length]), tuple(wanted[:length]))
-        if wanted[0]:  # a template that puts nothing before the first response: it is predicted from the start token
-            return replace(row, tokens=(self.start_token, *row.tokens), response=(False, *row.response))
-        return row
+        found = self.render_many([example])[0]
+        if isinstance(found, RenderFault):
+            raise RenderError(f"example {found.id}: {found.reason}")
+        return found
+
+    def render_many(self, examples: Sequence[Example]) -> list[Rendered | RenderFault]:
+        """Tokens and mask of every conversation, or why it cannot be rendered; equal to one by one, and faster."""
+        layouts = self._layouts.of(examples)
+        encoded = iter(self._encoder.encode([layout.text for layout in layouts if isinstance(layout, Layout)]))
+        return [
+            RenderFault(example.id, str(layout))
+            if isinstance(layout, TemplateMismatch)
+            else self._row(example.id, layout, next(encoded))
+            for example, layout in zip(examples, layouts, strict=True)
+        ]
 
     def fits(self, row: Rendered) -> bool:
         """Whether a conversation stays within `max_tokens`."""
         return len(row.tokens) <= self.max_tokens
 
-    def prompt(self, messages: Sequence[Message]) -> tuple[int, ...]:
-        """Tokens up to where the next assistant turn starts, exactly as in training.
+    def prompt(self, messages: Sequence[Message], *, opened: bool = False) -> tuple[int, ...]:
+        """Tokens up to where the next turn of the assistant is predicted, exactly as in training.
 
         Args:
             messages: The conversation without the answer that is asked for.
+            opened: Go on to where the answer itself begins: with the words, such as an empty thought, that the
+                template puts before every answer, which a trained model writes itself.
 
         Raises:
             RenderError: As `render`.
         """
-        split = self._split((*messages, Message("assistant", "?")), "of a prompt")
-        *before, _, _, _ = self._parts(split, "of a prompt")
-        return tuple(token for ids, _ in before for token in ids) or (self.start_token,)
+        layout = self._layouts.of([Example(id="of a prompt", messages=(*messages, Message("assistant", "?")))])[0]
+        if isinstance(layout, TemplateMismatch):
+            raise RenderError(f"example of a prompt: {layout}") from layout
+        last = layout.regions[-1]
+        whole = self._encoder.encode([layout.text])[0]
+        if isinstance(whole, UnicodeError):
+            raise RenderError(f"example of a prompt: its text is not valid Unicode ({whole}). Fix the row.")
+        tokens, (count,) = self._encoder.cut(layout.text, whole, [last.answer if opened else last.begin])
+        return tuple(tokens[:count]) or (self.start_token,)
 
     def decode(self, tokens: Sequence[int]) -> str:
-        """Text of tokens, special tokens dropped."""
-        return str(self.tokenizer.decode(list(tokens), skip_special_tokens=True, clean_up_tokenization_spaces=False))
+        """Text of tokens, special tokens dropped, and an end marker that is ordinary text."""
+        text = str(self.tokenizer.decode(list(tokens), skip_special_tokens=True, clean_up_tokenization_spaces=False))
+        marker = self._wording.end_text
+        return text.rstrip().removesuffix(marker) if marker and text.rstrip().endswith(marker) else text
 
-    def _split(self, messages: Sequence[Message], id: str) -> Split:
+    def _row(self, id: str, layout: Layout, whole: Encoded | UnicodeError) -> Rendered | RenderFault:
+        if isinstance(whole, UnicodeError):
+            return RenderFault(id, f"its text is not valid Unicode ({whole}). Fix the row.")
+        places = sorted({place for region in layout.regions for place in (region.begin, region.end)})
         try:
-            return split_conversation(self.tokenizer, messages)
-        except TemplateMismatch as error:
-            raise RenderError(f"example {id}: {error}") from error
+            tokens, counts = self._encoder.cut(layout.text, whole, places)
+        except RenderError as error:
+            return RenderFault(id, str(error))
+        at = dict(zip(places, counts, strict=True))
+        spans = [(at[region.begin], at[region.end]) for region in layout.regions]
+        wanted = list[bool]()
+        for begin, end in spans:
+            wanted += [False] * (begin - len(wanted)) + [True] * (end - begin)
+        tokens = tokens[: len(wanted)]
+        if layout.open_end and self.tokenizer.eos_token_id is not None:
+            tokens, wanted = [*tokens, int(self.tokenizer.eos_token_id)], [*wanted, True]
+        if True not in wanted:
+            return RenderFault(id, "no token to predict (a blank response and no end marker). Fix or drop the row.")
+        fault = self._unrepresented(layout, tokens, spans)
+        if fault:
+            return RenderFault(id, fault)
+        if wanted[0]:  # a template that puts nothing before the first response: it is predicted from the start token
+            tokens, wanted = [self.start_token, *tokens], [False, *wanted]
+        return Rendered(id, tuple(tokens), tuple(wanted), layout.notes)
 
-    def _parts(self, split: Split, id: str) -> Iterator[tuple[list[int], bool]]:
-        """Token runs and whether they are predicted: piece, then for every response: itself, end marker, piece."""
-        piece, moved = _move_spaces(split.pieces[0])
-        yield self._encode(piece, id), False
-        for turn, response in enumerate(split.responses, start=1):
-            last = turn == len(split.responses)
-            yield self._response(moved, response, id), True
-            piece, moved = (split.pieces[turn], "") if last else _move_spaces(split.pieces[turn])
-            ids = self._encode(piece, id)
-            end = self._end(ids)
-            if end == 0 and last and self.tokenizer.eos_token_id is not None:
-                yield [int(self.tokenizer.eos_token_id)], True
-            else:
-                yield ids[:end], True
-            yield ids[end:], False
-
-    def _response(self, moved: str, response: str, id: str) -> list[int]:
-        """Ids of a response with the spaces that came before it, checked to decode to it."""
-        dropped = 1 if moved and self._adds_space else 0
-        ids = self._encode(moved[dropped:] + response, id)
-        decoded = str(self.tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False))
-        if not _same(decoded, response):
-            raise RenderError(
-                f"example {id}: its response decodes to {decoded[:60]!r} instead of {response[:60]!r}. The tokenizer "
-                "cannot represent it: fix the row or use another tokenizer."
-            )
-        return ids
-
-    def _end(self, ids: Sequence[int]) -> int:
-        """How many of the tokens after a response belong to its end marker (whitespace before it included)."""
-        for place, token in enumerate(ids):
-            if token in self._markers:
-                return place + 1
-            if str(self.tokenizer.decode([token])).strip() != "":
-                return 0
-        return 0
+    def _unrepresented(self, layout: Layout, tokens: Sequence[int], spans: Sequence[tuple[int, int]]) -> str:
+        """What is said where the tokens of a response do not spell it, or ""."""
+        if self._spells and self.tokenizer.unk_token_id not in tokens:
+            return ""
+        for region, (begin, end) in zip(layout.regions, spans, strict=True):
+            while end > begin and tokens[end - 1] in self._markers:
+                end -= 1
+            text, decoded = layout.text[region.begin : region.said], self._spelled(tokens[begin:end])
+            if not _same(decoded, text):
+                return (
+                    f"its response decodes to {decoded[:60]!r} instead of {text[:60]!r}. The tokenizer cannot "
+                    "represent it: fix the row or use another tokenizer."
+                )
+        return ""
 
     @cached_property
-    def _adds_space(self) -> bool:
-        """Whether the tokenizer puts a space of its own before a text (SentencePiece style)."""
-        first = self.tokenizer.convert_ids_to_tokens(self._encode("a", "probe")[:1])
-        return bool(first) and first[0].startswith("\u2581")
+    def _spells(self) -> bool:
+        """Whether the tokenizer gives every kind of text back, up to unknown tokens."""
+        tokens = self._encoder.encode([_PROBE])[0]
+        return isinstance(tokens, Encoded) and _same(self._spelled(tokens.tokens), _PROBE)
 
-    def _encode(self, text: str, id: str) -> list[int]:
-        try:
-            return list(self.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]) if text else []
-        except (UnicodeError, TypeError) as error:
-            raise RenderError(f"example {id}: its text is not valid Unicode ({error}). Fix the row.") from error
+    def _spelled(self, tokens: Sequence[int]) -> str:
+        return str(self.tokenizer.decode(list(tokens), skip_special_tokens=False, clean_up_tokenization_spaces=False))
 
 
-def _move_spaces(piece: str) -> tuple[str, str]:
-    """A piece without its last spaces, and these: they belong to the response that follows."""
-    kept = piece.rstrip(" ")
-    return kept, piece[len(kept) :]
+_PROBE = "Ab  cD\n\t(\u00e9 \u4e2d\u6587 9.5) don't\n\n    x"
+
+
+def _next(wanted: Sequence[bool], place: int) -> bool:
+    return place + 1 < len(wanted) and wanted[place + 1]
 
 
 def _same(decoded: str, response: str) -> bool:
@@ -211,10 +252,14 @@ class RenderedPool:
     """A pool as tokens.
 
     Attributes:
-        rows: One per pool position; None where the conversation does not fit.
+        rows: One per pool position; None where the conversation does not fit or cannot be rendered.
+        faults: Why conversations cannot be rendered, by pool position, ascending.
+        notes: What the template left out or moved in all conversations, counted.
     """
 
     rows: tuple[Rendered | None, ...]
+    faults: Mapping[int, RenderFault] = field(default_factory=dict)
+    notes: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def fits(self) -> tuple[int, ...]:
@@ -223,15 +268,48 @@ class RenderedPool:
 
     @property
     def excluded(self) -> tuple[int, ...]:
-        """Pool positions that do not fit, ascending."""
-        return tuple(position for position, row in enumerate(self.rows) if row is None)
+        """Pool positions whose conversations are too long, ascending."""
+        return tuple(
+            position for position, row in enumerate(self.rows) if row is None and position not in self.faults
+        )
 
 
-def render_pool(pool: Pool, renderer: Renderer) -> RenderedPool:
+def render_pool(pool: Pool, renderer: Renderer, *, skip_bad_rows: bool = False) -> RenderedPool:
     """Render every example; those longer than the renderer's `max_tokens` are left out, never cut.
 
+    Args:
+        pool: The examples.
+        renderer: Renders them.
+        skip_bad_rows: Leave out those that cannot be rendered, and say why in `RenderedPool.faults`.
+
     Raises:
-        RenderError: As `Renderer.render`, for the first example that cannot be rendered.
+        RenderError: If examples cannot be rendered and are not to be skipped: how many, and the first by place.
     """
-    rows = [renderer.render(example) for example in track(pool, "rendering", total=len(pool), unit="examples")]
-    return RenderedPool(tuple(row if renderer.fits(row) else None for row in rows))
+    rows, faults, notes = list[Rendered | None](), dict[int, RenderFault](), Counter[str]()
+    with Progress("rendering", len(pool), unit="examples") as progress:
+        for begin in range(0, len(pool), BATCH):
+            for row in renderer.render_many(pool[begin : begin + BATCH]):
+                if isinstance(row, RenderFault):
+                    faults[len(rows)] = row
+                else:
+                    notes.update(row.notes)
+                rows.append(row if isinstance(row, Rendered) and renderer.fits(row) else None)
+            progress.reach(len(rows))
+    if faults and not skip_bad_rows:
+        raise RenderError(_told(pool, faults))
+    return RenderedPool(tuple(rows), faults, dict(notes))
+
+
+SHOWN = 5
+"""How many faults an error names."""
+
+
+def _told(pool: Pool, faults: Mapping[int, RenderFault]) -> str:
+    named = [f"example {fault.id}: {fault.reason}" for fault in faults.values()]
+    if len(named) == 1:
+        return f"{named[0]}"
+    more = f"\n... and {len(named) - SHOWN} more" if len(named) > SHOWN else ""
+    return (
+        f"{len(named)} of {len(pool)} examples cannot be rendered:\n" + "\n".join(named[:SHOWN]) + more +
+        "\nFix them, or leave them out with --skip-bad-rows (pool.skip_bad_rows: true)."
+    )

@@ -1,134 +1,214 @@
-"""A chat template's text around the responses, found with sentinels and checked against the real rendering."""
+"""A tokenizer's chat template: which one is used; conversations in, text out; what goes wrong in it has one name."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from jinja2.exceptions import TemplateError
-
-from coresift.data.pool import Message
+from coresift.errors import ModelError, SettingsError
+from coresift.models.time_limit import OutOfTime, time_limit
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
+
+Turn = Mapping[str, Any]
+"""A message as templates take it: role, content and, where there are any, reasoning_content, tool_calls, name."""
+Tools = Sequence[Mapping[str, Any]]
 
 PLAIN = (
     "{% if bos_token %}{{ bos_token }}{% endif %}"
     "{% for message in messages %}"
     "{% if message.role == 'system' %}{{ '### System:\\n' + message.content + '\\n\\n' }}"
     "{% elif message.role == 'user' %}{{ '### Instruction:\\n' + message.content + '\\n\\n' }}"
-    "{% else %}{{ '### Response:\\n' + message.content + (eos_token or '') }}"
+    "{% elif message.role == 'assistant' %}{{ '### Response:\\n' + message.content + (eos_token or '') }}"
     "{% if not loop.last %}{{ '\\n\\n' }}{% endif %}"
+    "{% else %}{{ raise_exception('it has no place for ' + message.role + ' turns') }}"
     "{% endif %}{% endfor %}"
     "{% if add_generation_prompt %}{{ '### Response:\\n' }}{% endif %}"
 )
 """The chat template used when the tokenizer has none: titled sections, BOS first, EOS after every response."""
 
+CHATML = (
+    "{% for message in messages %}"
+    "{{ '<|im_start|>' + message.role + '\\n' + message.content + '<|im_end|>\\n' }}"
+    "{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
+)
+"""Turns between `<|im_start|>` and `<|im_end|>`; best on a tokenizer that knows both as tokens."""
+
+ALPACA = (
+    "{% if bos_token %}{{ bos_token }}{% endif %}"
+    "{% if messages and messages[0].role == 'system' %}{{ messages[0].content + '\\n\\n' }}"
+    "{% else %}{{ 'Below is an instruction that describes a task. "
+    "Write a response that appropriately completes the request.\\n\\n' }}{% endif %}"
+    "{% for message in messages %}"
+    "{% if message.role == 'user' %}{{ '### Instruction:\\n' + message.content + '\\n\\n' }}"
+    "{% elif message.role == 'assistant' %}{{ '### Response:\\n' + message.content + (eos_token or '') }}"
+    "{% if not loop.last %}{{ '\\n\\n' }}{% endif %}"
+    "{% elif message.role != 'system' or not loop.first %}"
+    "{{ raise_exception('it has no place for ' + message.role + ' turns') }}"
+    "{% endif %}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '### Response:\\n' }}{% endif %}"
+)
+"""The prompt format of Alpaca; a system text takes the place of its first sentences."""
+
+BUILT_IN = {"plain": PLAIN, "chatml": CHATML, "alpaca": ALPACA}
 
 DATE = "26 Jul 2024"
-"""The date given to templates that show one (Llama 3.1 and later): tokens must not change from day to day."""
+"""The date given to templates that show one: tokens must not change from day to day."""
+
+_DATE_PARTS = {
+    "%Y": "2024", "%y": "24", "%m": "07", "%d": "26", "%-d": "26", "%e": "26", "%b": "Jul", "%B": "July",
+    "%a": "Fri", "%A": "Friday", "%j": "208", "%H": "00", "%I": "12", "%p": "AM", "%M": "00", "%S": "00",
+}  # fmt: skip
+_FIXED_CLOCK = (
+    "{% macro strftime_now(format) %}{% set clock = namespace(text=format) %}"
+    "{% for part, value in " + repr(_DATE_PARTS) + ".items() %}"
+    "{% set clock.text = clock.text.replace(part, value) %}{% endfor %}"
+    "{{ clock.text }}{% endmacro %}\n"
+)
+"""Put before a template, it hides transformers' own `strftime_now`: a callable cannot be passed to a template."""
+
+SECONDS = 20.0
+"""How long one conversation may take a template; real ones take less than a millisecond per turn."""
 
 
 class TemplateMismatch(Exception):
-    """A template refuses a conversation or does not show a response unchanged; the message says what to do."""
+    """A template refuses a conversation or does not show it unchanged; the message says what to do."""
 
 
-@dataclass(frozen=True, slots=True)
-class Split:
-    """A rendered conversation: pieces[0] + responses[0] + pieces[1] + ... + pieces[-1].
+class ChatTemplate:
+    """The chat template of a tokenizer.
+
+    Args:
+        tokenizer: A Hugging Face tokenizer.
+        choice: "plain", "chatml" or "alpaca", a Jinja file, or the name of one of several templates of the tokenizer;
+            None is the tokenizer's own, or `PLAIN` when it has none.
 
     Attributes:
-        pieces: The template's text, one more than there are responses.
-        responses: The responses as the template shows them: unchanged, or stripped of outer whitespace.
-    """
-
-    pieces: tuple[str, ...]
-    responses: tuple[str, ...]
-
-
-def split_conversation(tokenizer: "PreTrainedTokenizerBase", messages: Sequence[Message]) -> Split:
-    """Split the rendering of a conversation into the template's pieces and the responses.
+        name: Which template this is, in words.
+        given: Whether it was chosen by name or is the tokenizer's own, not a makeshift.
 
     Raises:
-        TemplateMismatch: If the template refuses the conversation, or pieces and responses (as they are, or stripped of
-            outer whitespace) do not add up to what it renders.
+        SettingsError: If there is no such template.
+        ModelError: If the tokenizer has several templates, none is the default, and none was chosen.
     """
-    contents = [message.content for message in messages if message.role == "assistant"]
-    sentinels = _sentinels(messages, len(contents))
-    stand_ins = iter(sentinels)
-    masked = [Message("assistant", next(stand_ins)) if message.role == "assistant" else message for message in messages]
-    pieces = _cut(_apply(tokenizer, masked), sentinels)
-    text = _apply(tokenizer, messages)
-    responses = _match(text, pieces, contents)
-    if responses is None:
-        raise TemplateMismatch(_difference(text, pieces, contents))
-    return Split(tuple(pieces), tuple(responses))
 
+    def __init__(self, tokenizer: "PreTrainedTokenizerBase", choice: str | None = None) -> None:
+        self._tokenizer = tokenizer
+        self.given = choice is not None or tokenizer.chat_template is not None
+        self.name, texts = _chosen(tokenizer, choice)
+        self._text, self._text_with_tools = (_with_fixed_clock(text) for text in texts)
 
-def _apply(tokenizer: "PreTrainedTokenizerBase", messages: Sequence[Message]) -> str:
-    turns = [{"role": message.role, "content": message.content} for message in messages]
-    template = PLAIN if tokenizer.chat_template is None else None
-    try:
-        return str(tokenizer.apply_chat_template(turns, tokenize=False, chat_template=template, date_string=DATE))
-    except (TemplateError, TypeError, ValueError) as error:
-        roles = ", ".join(message.role for message in messages)
-        raise TemplateMismatch(
-            f"the chat template refuses its turns ({roles}): {error}. "
+    def show(self, turns: Sequence[Turn], *, tools: Tools = (), prompt: bool = False) -> str:
+        """The text of a conversation.
+
+        Args:
+            turns: The conversation, at least one turn.
+            tools: The tools that may be called.
+            prompt: Whether the text goes on to where the assistant shall begin.
+
+        Raises:
+            TemplateMismatch: If the template fails on it, for whatever reason.
+        """
+        try:
+            with time_limit(SECONDS):
+                return str(self._apply([turns], tools, prompt)[0])
+        except Exception as error:  # a template is foreign code and raises what it likes
+            raise TemplateMismatch(self._reason(error, turns, tools, prompt)) from error
+
+    def show_many(self, conversations: Sequence[Sequence[Turn]]) -> list[str | TemplateMismatch]:
+        """The texts of conversations without tools, at once; where one fails, what `show` raises for it."""
+        try:
+            with time_limit(SECONDS):
+                return list(map(str, self._apply(conversations, (), False)))
+        except Exception:  # noqa: BLE001 as in `show`; one by one they tell which
+            return [self._shown_or_not(turns) for turns in conversations]
+
+    def _shown_or_not(self, turns: Sequence[Turn]) -> str | TemplateMismatch:
+        try:
+            return self.show(turns)
+        except TemplateMismatch as error:
+            return error
+
+    def _apply(self, conversations: Sequence[Sequence[Turn]], tools: Tools, prompt: bool) -> list[str]:
+        if len(conversations) == 0:
+            return []
+        shown: Any = self._tokenizer.apply_chat_template(
+            [list(map(dict, turns)) for turns in conversations],
+            tools=[dict(tool) for tool in tools] or None,
+            chat_template=self._text_with_tools if tools else self._text,
+            add_generation_prompt=prompt,
+            tokenize=False,
+            date_string=DATE,
+        )
+        return list(shown)
+
+    def _reason(self, error: Exception, turns: Sequence[Turn], tools: Tools, prompt: bool) -> str:
+        what = str(error).strip().rstrip(".") or type(error).__name__
+        if isinstance(error, OutOfTime):
+            return f"the chat template did not end within {SECONDS:g} seconds. Use another one: set model.template."
+        missing = re.search(r"'(\w+)_token' is undefined", what)
+        if missing:
+            name = missing[1].upper()
+            return (
+                f"the chat template prints {missing[1]}_token, but the tokenizer has none. Give the tokenizer a {name} "
+                "token or choose another template with model.template."
+            )
+        if len(tools) == 0 and self._works_with_tools(turns, prompt):
+            return (
+                f"the chat template needs tools, and this conversation names none ({what}). Choose another template "
+                "with model.template, or give every row its tools."
+            )
+        roles = [str(turn["role"]) for turn in turns]
+        shown = ", ".join(roles[:8]) + (f", ... {len(roles)} in all" if len(roles) > 8 else "")
+        return (
+            f"the chat template refuses its turns ({shown}): {what}. "
             "Change or remove the turns it does not accept, or use a tokenizer whose template accepts them."
+        )
+
+    def _works_with_tools(self, turns: Sequence[Turn], prompt: bool) -> bool:
+        any_tool = {"type": "function", "function": {"name": "f", "description": "", "parameters": {}}}
+        try:
+            with time_limit(SECONDS):
+                self._apply([turns], [any_tool], prompt)
+        except Exception:  # noqa: BLE001 as in `show`
+            return False
+        return True
+
+
+def _chosen(tokenizer: "PreTrainedTokenizerBase", choice: str | None) -> tuple[str, tuple[str, str]]:
+    """The name of the template, and its text without and with tools."""
+    own = tokenizer.chat_template
+    named: dict[str, str] = dict(own) if isinstance(own, Mapping) else {}
+    if choice in BUILT_IN:
+        return str(choice), (BUILT_IN[str(choice)],) * 2
+    if choice in named:
+        return f"the tokenizer's own {choice!r}", (named[str(choice)],) * 2
+    if choice is not None:
+        return choice, (_read(Path(choice), list(named)),) * 2
+    if own is None:
+        return "plain", (PLAIN, PLAIN)
+    if not named:
+        return "the tokenizer's own", (str(own), str(own))
+    if "default" not in named:
+        raise ModelError(
+            f"{tokenizer.name_or_path or 'tokenizer'}: it has several chat templates and none is the default: "
+            f"{', '.join(named)}. Choose one: set model.template={next(iter(named))}."
+        )
+    return "the tokenizer's own 'default'", (named["default"], named.get("tool_use", named["default"]))
+
+
+def _read(file: Path, named: Sequence[str]) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeError) as error:
+        own = f", one of the tokenizer's own ({', '.join(named)})" if named else ""
+        raise SettingsError(
+            f"model.template is {str(file)!r}, which is not a readable file ({error}). It must be "
+            f"{', '.join(BUILT_IN)}{own} or a file with a Jinja template."
         ) from error
 
 
-def _sentinels(messages: Sequence[Message], count: int) -> list[str]:
-    """Strings that occur nowhere in the conversation and that stripping leaves alone."""
-    stem = "coresiftAnswer"
-    while any(stem in message.content for message in messages):
-        stem += "X"
-    return [f"{stem}{place}E" for place in range(count)]
-
-
-def _cut(text: str, sentinels: Sequence[str]) -> list[str]:
-    pieces: list[str] = []
-    for turn, sentinel in enumerate(sentinels, start=1):
-        if text.count(sentinel) != 1:
-            raise TemplateMismatch(
-                f"the chat template shows assistant turn {turn} {text.count(sentinel)} times or out of order; it must "
-                "show every one once. Use a tokenizer with another template."
-            )
-        before, _, text = text.partition(sentinel)
-        pieces.append(before)
-    return [*pieces, text]
-
-
-def _match(text: str, pieces: Sequence[str], contents: Sequence[str]) -> list[str] | None:
-    """The responses as shown in `text`, or None; each turn may be stripped in its own way."""
-    if not text.startswith(pieces[0]):
-        return None
-    text = text[len(pieces[0]) :]
-    if len(contents) == 0:
-        return [] if text == "" else None
-    for shown in _variants(contents[0]):
-        if text.startswith(shown):
-            rest = _match(text[len(shown) :], pieces[1:], contents[1:])
-            if rest is not None:
-                return [shown, *rest]
-    return None
-
-
-def _variants(content: str) -> list[str]:
-    """A response as templates show it: as it is, or with outer whitespace or newlines removed. Longest first."""
-    ways = {content, content.strip(), content.lstrip(), content.rstrip()}
-    ways |= {content.strip("\n"), content.lstrip("\n"), content.rstrip("\n")}
-    return sorted(ways, key=lambda shown: (-len(shown), shown))
-
-
-def _difference(text: str, pieces: Sequence[str], contents: Sequence[str]) -> str:
-    expected = "".join(piece + content for piece, content in zip(pieces, [*contents, ""], strict=True))
-    pairs = enumerate(zip(expected, text, strict=False))
-    place = next((place for place, (left, right) in pairs if left != right), min(len(expected), len(text)))
-    return (
-        f"the chat template alters a response: expected {_excerpt(expected, place)}, rendered {_excerpt(text, place)}. "
-        "Fix the response or use a tokenizer whose template shows responses unchanged."
-    )
-
-
-def _excerpt(text: str, place: int) -> str:
-    return repr(text[max(place - 20, 0) : place + 40])
+def _with_fixed_clock(template: str) -> str:
+    return _FIXED_CLOCK + template if "strftime_now" in template else template
