@@ -1,5 +1,7 @@
 """The one door to selection: resolve the budget, run the method, check its answer, stamp where it came from."""
 
+from __future__ import annotations
+
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -7,7 +9,6 @@ from importlib import metadata
 from typing import Any, overload
 
 import numpy as np
-import torch
 from pydantic import BaseModel
 
 from coresift.budget import Budget
@@ -15,6 +16,7 @@ from coresift.claims import with_claims
 from coresift.coreset import Coreset, check_answer
 from coresift.errors import SelectionError, SettingsError
 from coresift.features.base import Features
+from coresift.lazy import torch
 from coresift.memory import parse_memory
 from coresift.problem import Problem, Say, Selection, Selector
 from coresift.savepoints import Nowhere, Savepoints

@@ -1,22 +1,26 @@
 """What all methods with a target share: similarities to target examples in, an order of picks out."""
 
+from __future__ import annotations
+
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import torch
 from pydantic import Field
-from torch import Tensor
 
 from coresift.errors import SelectionError
 from coresift.features.specs import FeatureSpec
 from coresift.features.targets import TargetSpec
+from coresift.lazy import torch
 from coresift.problem import Problem, Selection, evenly
 from coresift.settings import Settings
 from coresift.submodular.distances.rows import check_rows
 from coresift.submodular.worth.information import mutual_information
 from coresift.targets.aggregate import places_of, ranked, round_robin, subtask_means
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Aggregate = Literal["mean", "max", "round-robin", "mutual-information"]
 

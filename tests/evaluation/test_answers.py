@@ -12,11 +12,12 @@ import torch
 from coresift.data.pool import Example, Message
 from coresift.errors import DataError, ModelError, RenderError, SettingsError
 from coresift.evaluation import rouge as rouging
-from coresift.evaluation.in_context import InContext, answers, conversation, shots
+from coresift.evaluation.in_context import answers, conversation, shots
 from coresift.evaluation.judge import Judge
 from coresift.evaluation.metrics import check_metrics, score_answers
 from coresift.evaluation.retrieval import nearest, word_cosines
 from coresift.evaluation.rouge import rouge_1
+from coresift.evaluation.settings import InContext
 from coresift.evaluation.similarity import similarity
 from coresift.models.encoders import Encoded
 from coresift.models.render import Renderer

@@ -24,8 +24,8 @@ from coresift.models.losses import response_losses
 from coresift.models.render import Rendered, Renderer, render_pool
 from coresift.policy import OnlineProblem, Plan, Round
 from coresift.training import rounds as module
-from coresift.training.rounds import LoopSettings, Rounds, check_agreement, plan_in_words, train_rounds
-from coresift.training.settings import TrainSettings
+from coresift.training.rounds import Rounds, check_agreement, plan_in_words, train_rounds
+from coresift.training.settings import LoopSettings, TrainSettings
 from coresift.training.trace import COLUMNS, read_trace
 
 SMALL = TrainSettings(

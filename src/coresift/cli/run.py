@@ -10,11 +10,15 @@ def run(recipe: RecipeFile, set: Overrides = None, memory: Memory = None) -> Non
 
 def carry_out(recipe: str, overrides: list[str] | None) -> None:
     """Run a recipe and print its table and the path of its page."""
-    from coresift.pipeline.runs import open_run
+    from coresift.pipeline.recipes import load_recipe
+
+    resolved = load_recipe(recipe, overrides or ())  # what is wrong with it is said before torch is loaded
+
+    from coresift.pipeline.runs import Run
     from coresift.pipeline.whole import execute
     from coresift.report.tables import score_table
 
-    opened = open_run(recipe, set=tuple(overrides or ()))
+    opened = Run(resolved)
     rows = execute(opened)
     if len(rows) > 0:
         print(f"\n{score_table(rows)}")

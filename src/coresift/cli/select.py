@@ -108,9 +108,12 @@ def _recipe(reading: dict[str, Any], model: str, budgets: list[str], out: Path, 
 
 def _one_line(values: dict[str, Any], overrides: list[str] | None) -> None:
     from coresift.pipeline.recipes import resolve
+
+    resolved = resolve(values, overrides or (), origin="command line")  # said before torch is loaded
+
     from coresift.pipeline.reporting import report
     from coresift.pipeline.runs import Run
 
-    opened = Run(resolve(values, tuple(overrides or ()), origin="command line"))
+    opened = Run(resolved)
     report(opened)
     print(f"coreset: {opened.folder / 'coreset.jsonl'}")

@@ -26,9 +26,13 @@ def verb(name: str) -> Callable[..., None]:
 
 def run_stage(name: str, recipe: str, overrides: list[str] | None) -> None:
     """Run one stage of a recipe."""
-    from coresift.pipeline.runs import open_run
+    from coresift.pipeline.recipes import load_recipe
+
+    resolved = load_recipe(recipe, overrides or ())  # what is wrong with it is said before torch is loaded
+
+    from coresift.pipeline.runs import Run
     from coresift.pipeline.whole import STAGES
 
-    opened = open_run(recipe, set=tuple(overrides or ()))
+    opened = Run(resolved)
     STAGES[name](opened)
     print(f"{name}: done in {opened.folder}")

@@ -7,33 +7,16 @@ examples, so fine-tuned models are asked through this file too.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pydantic import Field
 from torch import nn
 
 from coresift.data.pool import Example, Message
 from coresift.errors import DataError, RenderError
 from coresift.evaluation.generation import generate
 from coresift.evaluation.retrieval import nearest
+from coresift.evaluation.settings import InContext
 from coresift.extract.embeddings import text_of
 from coresift.models.encoders import Encoder
 from coresift.models.render import Renderer
-from coresift.settings import Settings
-
-
-class InContext(Settings):
-    """How questions are asked.
-
-    Attributes:
-        examples: Examples shown before each question; 0 for none.
-        max_prompt_tokens: Longest prompt; examples that do not fit are left out, the least similar first.
-        max_new_tokens: Longest answer.
-        batch_size: Prompts that are answered together.
-    """
-
-    examples: int = Field(5, ge=0)
-    max_prompt_tokens: int = Field(1024, ge=1)
-    max_new_tokens: int = Field(150, ge=1)
-    batch_size: int = Field(16, ge=1)
 
 
 @dataclass(frozen=True, slots=True)

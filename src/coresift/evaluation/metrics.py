@@ -3,17 +3,16 @@
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from coresift.data.pool import Example
 from coresift.errors import SettingsError
 from coresift.evaluation.judge import Judge
 from coresift.evaluation.rouge import check_rouge, rouge_1
+from coresift.evaluation.settings import Metric
 from coresift.evaluation.similarity import similarity
 from coresift.extract.embeddings import text_of
 from coresift.models.encoders import Encoder
-
-Metric = Literal["exact", "rouge1", "similarity", "judge"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,10 @@ from torch import nn
 from coresift import fingerprints
 from coresift.data.pool import Example, Pool
 from coresift.evaluation.generation import generate
-from coresift.evaluation.in_context import InContext, answers, question, shots
+from coresift.evaluation.in_context import answers, question, shots
 from coresift.evaluation.judge import Judge
-from coresift.evaluation.metrics import Metric, check_metrics, score_answers
+from coresift.evaluation.metrics import check_metrics, score_answers
+from coresift.evaluation.settings import InContext, Metric
 from coresift.models.encoders import Encoder
 from coresift.models.losses import pool_losses
 from coresift.models.render import Rendered, Renderer

@@ -11,18 +11,22 @@ the base model, one more pass with the adapter switched off.
 An example whose difficulty means nothing has NaN there and a reason: it is in no cluster, least of all the easiest.
 """
 
+from __future__ import annotations
+
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from torch import nn
 
 from coresift.features.losses import Ratio, ratio
 from coresift.models.losses import pool_losses, response_losses
 from coresift.models.render import Rendered
 from coresift.savepoints import Savepoints
+
+if TYPE_CHECKING:
+    from torch import nn
 
 NOT_FINITE = "its loss is not a finite number"
 UNHELPFUL = "its instruction does not make the response easier"

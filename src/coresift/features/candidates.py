@@ -1,12 +1,17 @@
 """Which examples are worth showing to which: the nearest by embedding, and a few at random."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch import Tensor
 
+from coresift.lazy import torch
 from coresift.seeds import generator
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 RANDOM_PART = 8
 """One candidate in so many is a random one: embeddings may miss what a model needs."""

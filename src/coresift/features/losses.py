@@ -3,17 +3,21 @@
 Every array has one column, which the store keeps to the last bit of float32.
 """
 
-from typing import Literal
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import torch
 from pydantic import model_validator
-from torch import Tensor
 
 from coresift.errors import SelectionError, SettingsError
 from coresift.features.specs import FeatureSpec
+from coresift.lazy import torch
 from coresift.settings import Settings
 from coresift.submodular.distances.rows import check_rows
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Ratio = Literal["perplexity", "loss"]
 NOT_SCORED = -1.0
@@ -38,7 +42,7 @@ class LossSpec(FeatureSpec):
     warmup: bool = False
 
     @model_validator(mode="after")
-    def _own_adapter(self) -> "LossSpec":
+    def _own_adapter(self) -> LossSpec:
         if self.warmup and self.model:
             raise SettingsError(
                 f"warmup is set and model is {self.model!r}: only the base model of the run is warmed up. "
@@ -63,7 +67,7 @@ class Losses(Settings):
     warmup: bool = False
 
     @model_validator(mode="after")
-    def _losses_make_sense(self) -> "Losses":
+    def _losses_make_sense(self) -> Losses:
         self.loss_of("response")  # its own checks speak before any work is done
         return self
 

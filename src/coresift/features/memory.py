@@ -1,13 +1,18 @@
 """Features that are already in memory: for tests, notebooks and small pools."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from coresift.errors import FeatureError
 from coresift.features.specs import FeatureSpec
+from coresift.lazy import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class InMemoryFeatures:

@@ -6,17 +6,21 @@ rows and candidates reduced in proportion. What each way loses there is measured
 pools (docs/methods/delift.md), the losses are about right, and too high for short lists of good candidates.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from coresift.features.candidates import candidate_lists
+from coresift.lazy import torch
 from coresift.seeds import generator
 from coresift.submodular.worth.coverage import Coverage
 from coresift.submodular.worth.information import facility_location
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Pairs = Literal["all", "rows", "candidates"]
 PILOT = 64

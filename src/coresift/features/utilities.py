@@ -12,17 +12,21 @@ An array of utilities has one row per pool example, like every array of features
 Utilities are signed, and finite: a pair that could not be scored holds 0 and is counted where it was made.
 """
 
-import warnings
-from typing import Literal
+from __future__ import annotations
 
-import torch
+import warnings
+from typing import TYPE_CHECKING, Literal
+
 from pydantic import ConfigDict, Field, model_validator
-from torch import Tensor
 
 from coresift.errors import SettingsError
 from coresift.features.specs import FeatureSpec
+from coresift.lazy import torch
 from coresift.seeds import generator
 from coresift.settings import PathText
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Part = Literal["pool", "target", "by-target", "existing"]
 Metric = Literal["l2", "pmi", "pmi-mean", "exp"]
@@ -98,7 +102,7 @@ class UtilitySpec(FeatureSpec):
     max_tokens: int = Field(2048, ge=16)
 
     @model_validator(mode="after")
-    def _fields_fit_the_part(self) -> "UtilitySpec":
+    def _fields_fit_the_part(self) -> UtilitySpec:
         if self.rows is not None and self.candidates is not None:
             raise SettingsError(
                 f"rows is {self.rows} and candidates is {self.candidates}: pairs are saved in one way. Set one of them."
@@ -122,7 +126,7 @@ class UtilitySpec(FeatureSpec):
         return "-".join(["utility", self.part, self.metric, self.template, *saved, *own, self._hash])
 
     @property
-    def stored(self) -> "UtilitySpec":
+    def stored(self) -> UtilitySpec:
         """The utilities as measured."""
         return self.model_copy(update={"self_": "keep"})
 

@@ -8,7 +8,6 @@ different values.
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 
 from coresift.errors import SelectionError
 
@@ -51,9 +50,11 @@ def interval_means(values: np.ndarray, clusters: int, *, name: str = "value") ->
             f"{len(distinct)} different values of {name} cannot fill {clusters} clusters. "
             f"Ask for at most {len(distinct)}."
         )
+    from coresift.line_search.layers import layers  # numba is loaded when it is needed
+
     shift = numbers.mean()  # small numbers keep the digits of their squares
     sums = _sums(distinct - shift, counts)
-    starts = _traced(_layers(*sums, clusters), clusters)
+    starts = _traced(layers(*sums, clusters), clusters)
     ends = np.append(starts[1:], len(distinct))
     label = np.repeat(np.arange(clusters), ends - starts)
     centres = (sums[1][ends] - sums[1][starts]) / (sums[0][ends] - sums[0][starts])
@@ -75,44 +76,3 @@ def _traced(last: Array, clusters: int) -> Array:
     for k in range(clusters - 1, 0, -1):
         end = starts[k] = last[k, end - 1]
     return starts
-
-
-@njit(nogil=True, cache=True)
-def _cost(count: Array, total: Array, square: Array, i: int, j: int) -> float:
-    """Sum of squared distances to the mean of values i to j, both included."""
-    sum_ = total[j + 1] - total[i]
-    apart: float = square[j + 1] - square[i] - sum_ * sum_ / (count[j + 1] - count[i])
-    return max(apart, 0.0)
-
-
-@njit(nogil=True, cache=True)
-def _layers(count: Array, total: Array, square: Array, clusters: int) -> Array:
-    """For each number of intervals k + 1 and each last value j, where the last interval begins (clusters x m)."""
-    m = len(count) - 1
-    last = np.zeros((clusters, m), dtype=np.int32)
-    before = np.empty(m)
-    now = np.empty(m)
-    for j in range(m):
-        before[j] = _cost(count, total, square, 0, j)
-    todo = np.empty((128, 4), dtype=np.int64)  # halving nests once per binary digit of m
-    for k in range(1, clusters):
-        size = 1
-        todo[0] = (k, m - 1, k, m - 1)
-        while size > 0:
-            size -= 1
-            low, high, first, end = todo[size]
-            j = (low + high) // 2
-            best, start = np.inf, first
-            for i in range(first, min(j, end) + 1):
-                found = before[i - 1] + _cost(count, total, square, i, j)
-                if found < best:
-                    best, start = found, i
-            now[j], last[k, j] = best, start
-            if low < j:
-                todo[size] = (low, j - 1, first, start)
-                size += 1
-            if j < high:
-                todo[size] = (j + 1, high, start, end)
-                size += 1
-        before, now = now, before
-    return last

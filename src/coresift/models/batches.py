@@ -1,13 +1,16 @@
 """Padded batches of rendered examples, for the response loss and for the knowledge loss."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import torch
-from torch import Tensor
-
+from coresift.lazy import torch
 from coresift.models.render import Rendered
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Kind = Literal["response", "knowledge"]
 
@@ -27,7 +30,7 @@ class Batch:
     attention_mask: Tensor
     targets: Tensor
 
-    def to(self, device: torch.device | str) -> "Batch":
+    def to(self, device: torch.device | str) -> Batch:
         """The same batch on another device."""
         return Batch(self.input_ids.to(device), self.attention_mask.to(device), self.targets.to(device))
 

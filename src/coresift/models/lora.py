@@ -1,5 +1,7 @@
 """LoRA adapters: where they sit, how they start, in which order their tensors are counted, and how they merge."""
 
+from __future__ import annotations
+
 import json
 import re
 import shutil
@@ -7,18 +9,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-import torch
 from pydantic import Field
-from torch import nn
 
 from coresift import files
 from coresift.errors import ModelError, SettingsError
+from coresift.lazy import torch
 from coresift.models.quiet import quiet
 from coresift.seeds import derive
 from coresift.settings import Settings
 
 if TYPE_CHECKING:
     from peft import PeftModel
+    from torch import nn
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 ORDER_FILE = "adapter_order.json"
@@ -44,7 +46,7 @@ class LoraSettings(Settings):
     )
 
 
-def attach_lora(model: "PreTrainedModel", settings: LoraSettings, *, seed: int) -> "PeftModel":
+def attach_lora(model: PreTrainedModel, settings: LoraSettings, *, seed: int) -> PeftModel:
     """Add trainable adapters that change nothing yet; all other weights are frozen.
 
     A starts uniform within 1 / sqrt(fan in), as peft's default does, and B at zero. The numbers are drawn on the CPU
@@ -78,7 +80,7 @@ def attach_lora(model: "PreTrainedModel", settings: LoraSettings, *, seed: int) 
 def _start(model: nn.Module, seed: int) -> None:
     for name, weight in lora_parameters(model):
         if "lora_A" not in name:
-            nn.init.zeros_(weight)
+            torch.nn.init.zeros_(weight)
             continue
         noise = torch.Generator().manual_seed(derive(seed, "lora", name))
         bound = weight.shape[1] ** -0.5
@@ -137,7 +139,7 @@ def lora_parameters(model: nn.Module) -> list[tuple[str, nn.Parameter]]:
     return found
 
 
-def save_adapter(model: "PeftModel", folder: Path) -> None:
+def save_adapter(model: PeftModel, folder: Path) -> None:
     """Write adapter weights, configuration and the order of the tensors; the folder appears whole or not at all."""
 
     def fill(temporary: Path) -> None:
@@ -148,7 +150,7 @@ def save_adapter(model: "PeftModel", folder: Path) -> None:
     whole_folder(folder, fill)
 
 
-def load_adapter(model: "PreTrainedModel", folder: str | Path, *, trainable: bool = False) -> "PeftModel":
+def load_adapter(model: PreTrainedModel, folder: str | Path, *, trainable: bool = False) -> PeftModel:
     """Put a saved adapter on its base model, in evaluation mode.
 
     Raises:
@@ -173,7 +175,7 @@ def load_adapter(model: "PreTrainedModel", folder: str | Path, *, trainable: boo
     return adapted.eval()
 
 
-def adapter_weights(folder: str | Path) -> "dict[str, torch.Tensor]":
+def adapter_weights(folder: str | Path) -> dict[str, torch.Tensor]:
     """The tensors of a saved adapter by name, as `lora_parameters` names them.
 
     Raises:
@@ -227,7 +229,7 @@ def merge_adapter(model_name: str | Path, adapter: Path, out: Path) -> Path:
     return out
 
 
-def save_model(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase", folder: Path) -> None:
+def save_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
     """Write a model folder (safetensors, configuration, tokenizer), whole or not at all."""
 
     def fill(temporary: Path) -> None:

@@ -9,18 +9,22 @@ With y the target tokens of an example (every response and its end marker) and x
 over the same token ids and the same count, so that the identity holds for every example, multi-turn ones included.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 
+from coresift.lazy import torch
 from coresift.models.batches import Batch, Kind, by_length, collate
 from coresift.models.render import Rendered
 from coresift.progress import Progress
 from coresift.savepoints import Clock, Nowhere, Savepoints
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 BOTH: tuple[Kind, Kind] = ("response", "knowledge")
 
@@ -41,7 +45,7 @@ def token_nll(model: nn.Module, batch: Batch) -> Tensor:
     chosen = wanted[:, columns]
     scores = logits[chosen]
     precise = torch.promote_types(scores.dtype, torch.float32)
-    losses = cross_entropy(scores.to(precise), batch.input_ids[:, 1:][wanted], reduction="none")
+    losses = torch.nn.functional.cross_entropy(scores.to(precise), batch.input_ids[:, 1:][wanted], reduction="none")
     nll = losses.new_zeros(batch.input_ids.shape)
     nll[batch.targets] = losses
     return nll

@@ -8,9 +8,8 @@ from coresift.budget import Budget, separate
 from coresift.data.examples import Join
 from coresift.data.formats import FORMATS
 from coresift.errors import SettingsError
-from coresift.evaluation.in_context import InContext
 from coresift.evaluation.judge import Judge
-from coresift.evaluation.metrics import Metric
+from coresift.evaluation.settings import InContext, Metric
 from coresift.features.specs import FeatureSpec
 from coresift.features.utilities import other_set
 from coresift.memory import parse_memory

@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 from coresift.errors import SettingsError
 from coresift.features.losses import Ratio
 from coresift.settings import PathText, Settings
-from coresift.training.rounds import LoopSettings
+from coresift.training.settings import LoopSettings
 
 NEEDS = {"lead": ("utilities", "difficulty"), "loss-per-round": ("utilities",)}
 """Policy -> what of every example it must know before the first round."""

@@ -7,8 +7,8 @@ from typing import Any
 
 from coresift import files
 from coresift.coreset import Coreset
-from coresift.evaluation.in_context import InContext
 from coresift.evaluation.scores import HeldOut, Scores, mean_and_spread, score, score_in_context
+from coresift.evaluation.settings import InContext
 from coresift.models.encoders import Encoder, read_layout
 from coresift.models.load import load_model, model_fingerprint
 from coresift.pipeline.inputs import model_path

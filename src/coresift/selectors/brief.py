@@ -6,11 +6,12 @@ short: the composite is multiplied by alpha (1 - alpha), which picks the same an
 alpha ever evaluated wins; distances are computed once for all alphas.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
-from torch import Tensor
 
 from coresift.features.settings import GradientSettings
 from coresift.features.specs import FeatureSpec, GradientSpec
@@ -26,6 +27,9 @@ from coresift.submodular.cover.quality import assigned_sum, gradient_error, near
 from coresift.submodular.cover.stochastic import cover_stochastic, sample_size
 from coresift.submodular.cover.without_matrix import lists_of
 from coresift.submodular.distances.stored import Blend, Metric
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 FLAT = 1e-3
 """Totals within this part of the lowest are told apart by chance: 16 and 24 bit distances differ by as much."""
@@ -101,7 +105,7 @@ class Brief(GradientSettings):
 
         return answer(size, {part: answer(part, {}) for part in problem.wanted(order.cpu().numpy())})
 
-    def _trials(self, spaces: "_Spaces", size: int) -> list["_Trial"]:
+    def _trials(self, spaces: _Spaces, size: int) -> list[_Trial]:
         """Every alpha evaluated, in order; one if alpha is given."""
         trials: list[_Trial] = []
         covers: dict[float, Cover] = {}
@@ -129,7 +133,7 @@ class Brief(GradientSettings):
                 ternary(evaluate, **limits, prepare=prepare, ahead=spaces.ahead)
         return trials
 
-    def _searched(self, size: int, trials: list["_Trial"]) -> dict[str, Any]:
+    def _searched(self, size: int, trials: list[_Trial]) -> dict[str, Any]:
         if self.alpha is not None:
             return {"alpha_mode": "fixed", "search": None}
         facts = {"method": self.search, "precision": self.precision, "max_iterations": self.max_iterations}
@@ -170,10 +174,10 @@ class _Trial:
     following: float
 
     @classmethod
-    def of(cls, spaces: _Spaces, alpha: float, cover: Cover) -> "_Trial":
+    def of(cls, spaces: _Spaces, alpha: float, cover: Cover) -> _Trial:
         return cls(alpha, cover, nearest_sum(spaces.knowledge, cover.order), nearest_sum(spaces.following, cover.order))
 
-    def slim(self) -> "_Trial":
+    def slim(self) -> _Trial:
         return replace(self, cover=self.cover.slim())
 
     @property

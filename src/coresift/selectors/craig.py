@@ -6,10 +6,11 @@ short: one group for the whole pool instead of one per class; gradients of all L
 the last layer's; epsilon is relative to the summed length of the gradients.
 """
 
-from typing import Any, ClassVar
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
-from torch import Tensor
 
 from coresift.features.settings import OneGradient
 from coresift.problem import Problem, Selection
@@ -21,6 +22,9 @@ from coresift.submodular.cover.quality import assigned_sum, gradient_error, near
 from coresift.submodular.cover.without_matrix import lists_of
 from coresift.submodular.distances.rows import blocks
 from coresift.submodular.distances.stored import Metric
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class Craig(OneGradient):

@@ -4,21 +4,25 @@ Unsupervised core-set selection (2310.16776). Where this deviates and why: docs/
 pool positions, shares sum to the budget, and what a small cluster cannot give goes to the others.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
-import torch
 from pydantic import Field
-from torch import Tensor
 
 from coresift.features.specs import FeatureSpec
 from coresift.features.utilities import OFFLINE_ENCODER, EmbeddingSpec, Text
+from coresift.lazy import torch
 from coresift.problem import Problem, Selection
 from coresift.seeds import generator
 from coresift.settings import PathText, Settings
 from coresift.submodular.clustering import k_means, quotas
 from coresift.submodular.distances.rows import check_rows
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class DeftUCS(Settings):
@@ -69,7 +73,7 @@ class DeftUCS(Settings):
         picks = np.concatenate([first, *[group.picks.numpy() for group in groups]]).astype(np.int64)
         return _answer(picks, label.numpy(), groups, {"rounds": found.rounds, "base": len(first)})
 
-    def _ends(self, nearest: Tensor, share: int) -> "_Group":
+    def _ends(self, nearest: Tensor, share: int) -> _Group:
         """The two ends of a cluster sorted by distance; the odd pick goes to the larger part, at a draw to the easy."""
         easy = int(self.easy * share + 0.5)
         hard = share - easy

@@ -6,13 +6,13 @@ deviates and why: docs/methods/delift.md. In short: utilities below 0 count as 0
 is really looked at, and picks have weights.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
-import torch
 from pydantic import ConfigDict, Field, model_validator
-from torch import Tensor
 
 from coresift.errors import SelectionError, SettingsError
 from coresift.features.pairs import PairPlan
@@ -28,6 +28,7 @@ from coresift.features.utilities import (
     Text,
     UtilitySpec,
 )
+from coresift.lazy import torch
 from coresift.problem import Problem, Selection
 from coresift.seeds import generator
 from coresift.settings import PathText, Settings
@@ -41,6 +42,9 @@ from coresift.submodular.worth.information import (
     target_information,
 )
 from coresift.submodular.worth.served import own_share, random_value, served_share, served_weights
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Stage = Literal["instruction", "task", "continual"]
 
@@ -84,7 +88,7 @@ class Delift(Settings):
     pairs_seed: int = Field(0, ge=0)
 
     @model_validator(mode="after")
-    def _settings_fit_each_other(self) -> "Delift":
+    def _settings_fit_each_other(self) -> Delift:
         if self.objective != "paper" and self.stage != "task":
             raise SettingsError(
                 f"objective is {self.objective} in stage {self.stage}: that is a form for targets. Set stage to task, "
@@ -97,7 +101,7 @@ class Delift(Settings):
             )
         return self
 
-    def planned(self, plan: PairPlan) -> "Delift":
+    def planned(self, plan: PairPlan) -> Delift:
         """The same method with the pairs that a plan says."""
         count = {} if plan.count is None else {str(plan.pairs): plan.count}
         return self.model_copy(update={"pairs": plan.pairs, **count})

@@ -7,11 +7,11 @@ changes nothing; a pursuit that ends early gives fewer picks and says so, and no
 
 from typing import ClassVar
 
-import torch
 from pydantic import Field
 
 from coresift.errors import SelectionError
 from coresift.features.settings import OneGradient
+from coresift.lazy import torch
 from coresift.problem import Problem, Selection
 from coresift.submodular.cover.quality import gradient_error
 from coresift.submodular.distances.rows import blocks, check_rows

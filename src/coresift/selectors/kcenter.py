@@ -4,15 +4,18 @@ Farthest-first traversal of one gradient space, without n x n distances. Where t
 docs/methods/kcenter.md. In short: the first pick is the row nearest to the mean row instead of a random or given set.
 """
 
-from typing import ClassVar
+from __future__ import annotations
 
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, ClassVar
 
 from coresift.features.settings import OneGradient
+from coresift.lazy import torch
 from coresift.problem import Problem, Selection
 from coresift.progress import Progress
 from coresift.submodular.distances.rows import blocks, check_rows
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class KCenter(OneGradient):

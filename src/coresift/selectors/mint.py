@@ -6,19 +6,20 @@ picks the place. Where this deviates and why: docs/methods/mint.md. In short: ex
 over the response tokens only, and alpha may be 0 or 1 since the composite is multiplied by alpha (1 - alpha).
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-import torch
 from pydantic import Field, model_validator
-from torch import Tensor
 
 from coresift.errors import SettingsError
 from coresift.features.settings import GradientSettings
 from coresift.features.specs import FeatureSpec, GradientSpec, Loss
+from coresift.lazy import torch
 from coresift.line_search.plateau import alpha_grid, plateau
 from coresift.problem import Problem, Selection
 from coresift.progress import Progress
@@ -33,6 +34,9 @@ from coresift.submodular.cover.without_matrix import lists_of
 from coresift.submodular.distances.mixture import Mixture
 from coresift.submodular.distances.rows import check_rows
 from coresift.submodular.distances.stored import Blend, Metric
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 LOSSES: tuple[Loss, Loss, Loss] = ("response", "knowledge", "following")
 SHORT = {"response": "SFT", "knowledge": "KN", "following": "IF"}
@@ -57,7 +61,7 @@ class Mint(GradientSettings):
     pilot: float = Field(0.3, gt=0.0, le=1.0)
 
     @model_validator(mode="after")
-    def _one_balance(self) -> "Mint":
+    def _one_balance(self) -> Mint:
         if self.coefficients is None:
             return self
         if self.alpha is not None:
@@ -149,7 +153,7 @@ class _Pilot:
     savepoints: Savepoints
 
     @classmethod
-    def of(cls, problem: Problem, spaces: Mapping[Loss, GradientSpec], *, share: float, size: int) -> "_Pilot":
+    def of(cls, problem: Problem, spaces: Mapping[Loss, GradientSpec], *, share: float, size: int) -> _Pilot:
         examples, picks = _pilot_sizes(problem.n, share, size)
         drawn = np.sort(generator(problem.seed, "mint pilot").permutation(problem.n)[:examples])
         chosen = torch.from_numpy(drawn)

@@ -4,19 +4,23 @@ Marks at the token, sentence and model level. Where this deviates and why: docs/
 paper's equation without a second softmax, and marks found through the tokenizer.
 """
 
-from typing import Any, ClassVar
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-import torch
 from pydantic import Field, model_validator
-from torch import Tensor
 
 from coresift.errors import SelectionError
 from coresift.features.ratings import MARKS, PROMPTS, RatingSpec
 from coresift.features.specs import FeatureSpec
+from coresift.lazy import torch
 from coresift.problem import Problem, Selection, evenly
 from coresift.settings import PathText, Settings
 from coresift.submodular.distances.rows import check_rows
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 FAINT = 0.01
 """Probability of all marks together below which a model can hardly be said to have given one."""
@@ -49,7 +53,7 @@ class SelectIT(Settings):
     alpha: float = Field(0.2, ge=0.0)
 
     @model_validator(mode="after")
-    def _prompts_make_sense(self) -> "SelectIT":
+    def _prompts_make_sense(self) -> SelectIT:
         RatingSpec(prompts=self.prompts)  # its own checks speak before any work is done
         return self
 

@@ -5,21 +5,25 @@ docs/methods/tagcos.md. In short: shares by largest remainders, so they sum to t
 the scale of the gradients; one checkpoint instead of three; picks stand for equal parts of their cluster.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-import torch
 from pydantic import Field
-from torch import Tensor
 
 from coresift.errors import SelectionError
 from coresift.features.settings import OneGradient
+from coresift.lazy import torch
 from coresift.problem import Problem, Selection
 from coresift.seeds import generator
 from coresift.submodular.clustering import k_means, quotas
 from coresift.submodular.distances.rows import check_rows
 from coresift.submodular.matching import check_room, match
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class Tagcos(OneGradient):
@@ -57,7 +61,7 @@ class Tagcos(OneGradient):
             groups.append(_Group(len(each), share, picks))
         return self._selection(groups, found.rounds)
 
-    def _selection(self, groups: list["_Group"], rounds: int) -> Selection:
+    def _selection(self, groups: list[_Group], rounds: int) -> Selection:
         picked = [group for group in groups if len(group.picks) > 0]
         if len(picked) == 0:
             raise SelectionError(

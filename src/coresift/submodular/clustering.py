@@ -1,14 +1,19 @@
 """k-means on rows, and largest-remainder quotas: how a budget is divided among clusters."""
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch import Tensor
 
+from coresift.lazy import torch
 from coresift.progress import Progress, track
 from coresift.submodular.distances.rows import BLOCK, blocks
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -11,16 +11,20 @@ The Gram matrix of the support is held as a Cholesky factor to which rows are ap
 taken (a rank-one update of what follows them). Everything that concerns the support is float64 on the CPU.
 """
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from coresift.errors import SelectionError
+from coresift.lazy import torch
 from coresift.memory import in_words
 from coresift.progress import Progress
 from coresift.submodular.distances.rows import blocks
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 NUMBER = 8
 """Bytes of a number in float64."""

@@ -11,7 +11,7 @@ from contextvars import ContextVar
 from functools import cache
 from typing import TypeVar
 
-import torch
+from coresift.lazy import torch
 
 T = TypeVar("T")
 

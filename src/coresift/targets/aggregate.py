@@ -7,14 +7,19 @@
 Ties go to the lowest position, so every order is a function of the array alone, and prefixes are answers.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from coresift.errors import SelectionError
+from coresift.lazy import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 BLOCK = 1 << 22
 """Similarities handled together in float64."""

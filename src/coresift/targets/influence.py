@@ -8,13 +8,17 @@ where a_k is the direction in which AdamW moves for pool example i at checkpoint
 example v. Other similarities here are the same with one checkpoint.
 """
 
-from collections.abc import Sequence
+from __future__ import annotations
 
-import torch
-from torch import Tensor
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from coresift.errors import SelectionError
+from coresift.lazy import torch
 from coresift.targets.aggregate import places_of
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def units(rows: Tensor) -> Tensor:

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import Field
 
 from coresift import files, fingerprints
 from coresift.errors import TrainingError
@@ -24,28 +23,16 @@ from coresift.models.render import Rendered
 from coresift.policy import MOST_ROUNDS, Observation, OnlineProblem, Plan, Policy, Round, State
 from coresift.progress import Progress
 from coresift.seeds import derive, generator
-from coresift.settings import Settings
 from coresift.training.build import build_trainer, load_base, precision, rising_steps
 from coresift.training.checkpoints import Checkpoint
 from coresift.training.observed import ObservedTrainer, ObservingCollator, RoundOrder, Seen
-from coresift.training.rates import Rates, Schedule
-from coresift.training.settings import TrainSettings
+from coresift.training.rates import Rates
+from coresift.training.settings import LoopSettings, TrainSettings
 from coresift.training.trace import FILE, drop_rounds, plain, read_rounds, write_round, write_trace
 from coresift.training.trainer import PARTS, claim_together, finish, inputs_of, newest, own_randomness
 
 ROUNDS, STATE, DIRECTIONS = "rounds", "state.npz", "directions.safetensors"
 Say = Callable[[str], None]
-
-
-class LoopSettings(Settings):
-    """How rounds are trained, besides what every training is set by."""
-
-    schedule: Schedule = Field(
-        "linear", description="Learning rate: linear in the budget spent, or 0.995 ** (step // 8), as published."
-    )
-    measure: int = Field(
-        0, ge=0, description="Examples of each round whose loss is measured again after it: forward passes, for checks."
-    )
 
 
 @dataclass(frozen=True, slots=True)

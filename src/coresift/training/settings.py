@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 from coresift.errors import SettingsError
 from coresift.models.lora import LoraSettings
 from coresift.settings import Settings
+from coresift.training.rates import Schedule
 
 
 class TrainSettings(Settings):
@@ -59,3 +60,14 @@ class TrainSettings(Settings):
                 "Choose a micro_batch_size that divides batch_size."
             )
         return self
+
+
+class LoopSettings(Settings):
+    """How rounds are trained, besides what every training is set by."""
+
+    schedule: Schedule = Field(
+        "linear", description="Learning rate: linear in the budget spent, or 0.995 ** (step // 8), as published."
+    )
+    measure: int = Field(
+        0, ge=0, description="Examples of each round whose loss is measured again after it: forward passes, for checks."
+    )

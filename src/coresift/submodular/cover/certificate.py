@@ -11,17 +11,21 @@ whole numbers, so every bound is exact for the distances as held. The ascent kee
 few picks, so it only ever looks at the pairs that are closer than that: one list of them is made, once.
 """
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
-
+from coresift.lazy import torch
 from coresift.progress import track
 from coresift.submodular.cover.greedy import nearest
 from coresift.submodular.cover.near_pairs import Balls, pairs_within, radius_of
 from coresift.submodular.distances.stored import Metric
 from coresift.submodular.threads import one_thread
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 ITERATIONS = 400
 """Steps of the ascent; on synthetic pools the bound has come to rest after 200 to 400."""

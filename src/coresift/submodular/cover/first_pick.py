@@ -4,12 +4,17 @@ Row sums of a blend are, but for rounding, the blend of the row sums of its two 
 most the blend of the largest. So both are taken once per space, and per blend only the rows that could win are read.
 """
 
-import torch
-from torch import Tensor
+from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from coresift.lazy import torch
 from coresift.submodular.cover.near_pairs import passes
 from coresift.submodular.cover.on_matrices import Matrices
 from coresift.submodular.distances.stored import SLACK, Blend, Distances, Metric
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 CONTENDERS = 0.125
 """With more rows than this part of the pool to look at, all are looked at in order."""

@@ -9,13 +9,14 @@ Ties go to the lowest index. A point belongs to the nearest pick, the earliest o
 itself: so every weight is at least 1 even where rows are duplicated.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from coresift.errors import SelectionError
+from coresift.lazy import torch
 from coresift.progress import Progress
 from coresift.savepoints import Nowhere, Savepoints
 from coresift.submodular.cover.first_pick import first_pick
@@ -26,6 +27,9 @@ from coresift.submodular.cover.without_matrix import cover_tiled
 from coresift.submodular.distances.stored import SLACK, Metric, rough
 from coresift.submodular.distances.tiled import parts_of
 from coresift.submodular.threads import one_thread
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 ROUGH = 2048
 """Pools up to this size are looked at exactly and in whole rows throughout: nothing else would be faster."""

@@ -1,15 +1,19 @@
 """A greedy cover under way, on any metric: lazily, one pick after the other."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
-
+from coresift.lazy import torch
 from coresift.submodular.cover.near_pairs import Balls, pairs_within
 from coresift.submodular.cover.on_matrices import Matrices
 from coresift.submodular.cover.queue import Queue
 from coresift.submodular.distances.stored import Metric, Which
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 LISTS = 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096
 """Numbers of picks after which a cover may go over to lists."""
@@ -31,7 +35,7 @@ class Cover:
     lists: Balls | None = None
     head: int = 0
 
-    def slim(self) -> "Cover":
+    def slim(self) -> Cover:
         """Without the lists, which are large."""
         return replace(self, lists=None)
 
@@ -44,7 +48,7 @@ class UnderWay:
         self._matrices = Matrices.of(metric)
 
     @classmethod
-    def begin(cls, metric: Metric, pick: int, gain: float, largest: Tensor) -> "UnderWay":
+    def begin(cls, metric: Metric, pick: int, gain: float, largest: Tensor) -> UnderWay:
         """With its first pick."""
         return cls(metric, [pick], [gain], torch.minimum(largest, row_of(metric, pick)))
 

@@ -5,17 +5,22 @@ picks are added, so the pairs closer than the reach after a few picks are all th
 bound of a certificate with u <= radius, will ever look at: 0.2 to 3 % of all pairs after 16 to 64 picks.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
-import torch
-from torch import Tensor
 
+from coresift.lazy import torch
 from coresift.progress import Progress
 from coresift.submodular.cover.on_matrices import STRETCH, Matrices
 from coresift.submodular.distances.stored import SLACK, Metric, rough
 from coresift.submodular.threads import in_parts
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 BLOCK = {"cpu": 1 << 18, "cuda": 1 << 26}
 """Distances looked at together in a pass over all of them: on a CPU, about what its cache holds."""
@@ -47,7 +52,7 @@ class Balls:
         return len(self.starts) - 1
 
     @classmethod
-    def of(cls, metric: Metric, radius: Tensor) -> "Balls":
+    def of(cls, metric: Metric, radius: Tensor) -> Balls:
         """All pairs (candidate j, point i) with d_ij < radius_i, from one pass over the distances."""
         matrices = Matrices.of(metric)
         if matrices is not None:
@@ -121,7 +126,7 @@ class Balls:
         points = self.points[pairs]
         return torch.bincount(points[self.whole[pairs] < u[points]], minlength=self.n).double()
 
-    def within(self, radius: Tensor) -> "Balls":
+    def within(self, radius: Tensor) -> Balls:
         """The pairs closer than a smaller radius."""
         kept = torch.cat([part_whole < radius[part] for part, part_whole in self._split()])
         passed = torch.zeros(len(kept) + 1, dtype=torch.int64, device=kept.device)
@@ -161,7 +166,7 @@ class Balls:
         return shift + torch.arange(len(shift), device=which.device), ends
 
 
-Triple = tuple[Tensor, Tensor, Tensor, Tensor]
+Triple: TypeAlias = "tuple[Tensor, Tensor, Tensor, Tensor]"
 """Candidates, points, and the distances of some pairs in two spaces."""
 
 
@@ -180,7 +185,7 @@ class NearPairs:
     second: Tensor
 
     @classmethod
-    def of(cls, n: int, found: list[Triple], *, one_space: bool) -> "NearPairs":
+    def of(cls, n: int, found: list[Triple], *, one_space: bool) -> NearPairs:
         """From batches, on the CPU; a candidate's points come in ascending order. The batches are let go."""
         from coresift.submodular.compiled import lists as compiled
 

@@ -4,16 +4,20 @@ There are two ways to the same picks. Lazy: a gain seen earlier bounds every lat
 again (Minoux, 1978). Incremental: all gains are kept exact, by the row of every point whose reach falls.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import torch
-from torch import Tensor
 
+from coresift.lazy import torch
 from coresift.progress import Progress
 from coresift.submodular.distances.stored import Blend, Distances, Metric
 from coresift.submodular.threads import in_parts
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Update = Literal["lazy", "incremental"]
 
@@ -33,7 +37,7 @@ class Matrices:
     rest: np.float32
 
     @classmethod
-    def of(cls, metric: Metric) -> "Matrices | None":
+    def of(cls, metric: Metric) -> Matrices | None:
         """None for a metric that is not held in matrices of 16 or 24 bits on the CPU."""
         if isinstance(metric, Distances) and _readable(metric):
             whole = metric.whole.numpy()

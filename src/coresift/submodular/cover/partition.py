@@ -7,20 +7,25 @@ the whole pool. The bound of the paper, for the better of round two and the best
 parts than `oversample` a part gives fewer picks than are asked for, so none is an answer by itself.
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from coresift.errors import SelectionError
+from coresift.lazy import torch
 from coresift.seeds import generator
 from coresift.submodular.cover.greedy import cover
 from coresift.submodular.cover.lazy import Cover, UnderWay, gains_of
 from coresift.submodular.cover.quality import nearest_sum
 from coresift.submodular.distances.stored import Metric
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True, slots=True, eq=False)

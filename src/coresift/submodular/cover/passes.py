@@ -4,18 +4,23 @@ A block stands for both of its halves, and serves every alpha of a search at onc
 and then, and a pass that was killed goes on where it was saved last.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch import Tensor
 
+from coresift.lazy import torch
 from coresift.progress import Progress
 from coresift.savepoints import Clock, Savepoints
 from coresift.submodular.cover.near_pairs import NearPairs, Triple
 from coresift.submodular.distances.blocks import EDGE, grid
 from coresift.submodular.distances.tiled import Pair, Tiled
 from coresift.submodular.threads import in_parts
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 COLUMNS = "candidates", "points", "first", "second"
 

@@ -1,19 +1,22 @@
 """How the distances of a pool are held: chosen by the memory there is, and said with the reason."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, Literal
 
 from coresift.errors import SelectionError
+from coresift.lazy import torch
 from coresift.memory import free_memory, in_words
 from coresift.submodular.cover.greedy import PAIRS, SPARSE
 from coresift.submodular.distances.blocks import EDGE
 from coresift.submodular.distances.stored import EXACT, Metric, pairwise
 from coresift.submodular.distances.tiled import ROWS, Tiled
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 PAIR = 32
 """Bytes of a listed pair while lists are made from blocks."""

@@ -7,12 +7,17 @@ For picks C, each point i owned by pick j(i), and weights w_j = number of points
     e = sum_i g_i - sum_j w_j g_j       the error in the sum of gradients; ||e|| <= A, but not ||e|| <= B
 """
 
-import torch
-from torch import Tensor
+from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from coresift.lazy import torch
 from coresift.submodular.cover.greedy import Assignment, nearest
 from coresift.submodular.distances.rows import blocks
 from coresift.submodular.distances.stored import Metric
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def nearest_sum(space: Metric, picks: Tensor) -> float:

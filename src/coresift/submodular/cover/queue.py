@@ -4,10 +4,15 @@ The candidates with the largest bounds are kept apart in a short list. Only when
 bound outside is the list made anew.
 """
 
-from collections.abc import Callable
+from __future__ import annotations
 
-import torch
-from torch import Tensor
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from coresift.lazy import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 LISTED = 1024
 """Candidates in the short list."""

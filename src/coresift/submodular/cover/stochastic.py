@@ -8,17 +8,21 @@ k is.
 Exact greedy is usually as quick and better: this is for pools whose lists of near pairs do not fit.
 """
 
-import math
+from __future__ import annotations
 
-import torch
-from torch import Tensor
+import math
+from typing import TYPE_CHECKING
 
 from coresift.errors import SelectionError
+from coresift.lazy import torch
 from coresift.progress import Progress
 from coresift.seeds import generator
 from coresift.submodular.cover.lazy import Cover, gains_of, row_of
 from coresift.submodular.cover.on_matrices import Matrices
 from coresift.submodular.distances.stored import Metric
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def cover_stochastic(metric: Metric, size: int, *, epsilon: float = 0.05, seed: int = 0) -> Cover:

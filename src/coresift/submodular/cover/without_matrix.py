@@ -8,8 +8,8 @@ of the pairs that still matter, on which the rest is picked.
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 
+from coresift.lazy import torch
 from coresift.savepoints import Arrays, Clock, Savepoints
 from coresift.submodular.cover.lazy import LISTS, Cover, UnderWay, few_pairs, row_of
 from coresift.submodular.cover.near_pairs import Balls, radius_of

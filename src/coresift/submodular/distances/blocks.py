@@ -6,15 +6,20 @@ of the product, it is put right: 0 between rows that are equal bit for bit, else
 The step is fixed before any distance is known: no distance exceeds the sum of the two largest row lengths.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
-import torch
-from torch import Tensor
 
+from coresift.lazy import torch
 from coresift.submodular.distances.products import noise, products
 from coresift.submodular.distances.rows import Rows, power_of_two, prepare
 from coresift.submodular.threads import in_parts
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 EDGE = {"cpu": 1024, "cuda": 8192}
 """Rows and columns of a block in passes over the whole matrix: large enough that starting it costs nothing."""
@@ -25,7 +30,7 @@ STRIP = 64
 FEW_BITS = 16
 """Too few to give any away: only a step of more bits is rounded up to a power of two, which loses nothing."""
 
-Which = slice | Tensor
+Which: TypeAlias = "slice | Tensor"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,15 +49,15 @@ class Tiles:
 
     @classmethod
     def of(
-        cls, rows: Tensor, *, bits: int, dtype: torch.dtype = torch.float32, device: torch.device | None = None
-    ) -> "Tiles":
+        cls, rows: Tensor, *, bits: int, dtype: torch.dtype | None = None, device: torch.device | None = None
+    ) -> Tiles:
         """Args:
         rows: n x d, finite.
         bits: Length of the whole numbers: at most 16 for uint16, 24 for float32, 50 for float64.
-        dtype: Precision of the products.
+        dtype: Precision of the products; float32 if not given.
         device: Where products are taken, if not where the rows are.
         """
-        ready = prepare(rows, dtype=dtype, device=device)
+        ready = prepare(rows, dtype=dtype or torch.float32, device=device)
         squares = ready.squares
         longest = float(squares.topk(min(2, len(squares))).values.sqrt().sum()) * (1.0 + 1e-6)
         if longest == 0.0 or bool((ready.keys == ready.keys[0]).all()):

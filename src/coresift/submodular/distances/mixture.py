@@ -1,13 +1,17 @@
 """A weighted sum of the distances of any number of spaces, in whole numbers like every metric here."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from coresift.errors import SelectionError
+from coresift.lazy import torch
 from coresift.submodular.distances.stored import Metric, Which
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True, slots=True, eq=False)

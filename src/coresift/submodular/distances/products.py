@@ -6,10 +6,16 @@ recent EPYC, equally accurate), and is asked whenever it is there. The choice de
 measurement, so the same rows give the same products.
 """
 
-from collections.abc import Callable
+from __future__ import annotations
 
-import torch
-from torch import Tensor
+from collections.abc import Callable
+from functools import cache
+from typing import TYPE_CHECKING
+
+from coresift.lazy import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 FLOAT32 = 4e-6
 NOISE = {"highest": FLOAT32, "high": 2.0**-10 + FLOAT32, "medium": 2.0**-7 + FLOAT32}
@@ -30,11 +36,12 @@ def noise() -> float:
 
 def products(x: Tensor, y: Tensor) -> Tensor:
     """x @ y.T for two stacks of rows (a x d, b x d) of one float type: a x b."""
-    if x.device.type == "cpu" and x.dtype == torch.float32 and _ONEDNN is not None and min(len(x), len(y)) > 1:
-        return _ONEDNN(x, y, None, "none", [], "")
+    if x.device.type == "cpu" and x.dtype == torch.float32 and min(len(x), len(y)) > 1 and (linear := _onednn()):
+        return linear(x, y, None, "none", [], "")
     return x @ y.T
 
 
+@cache
 def _onednn() -> Callable[..., Tensor] | None:
     """torch's own binding of oneDNN's float32 product, where this build and this processor have it."""
     if not torch.backends.mkldnn.is_available():
@@ -46,6 +53,3 @@ def _onednn() -> Callable[..., Tensor] | None:
     except (AttributeError, RuntimeError, NotImplementedError):  # not every build or processor has it
         return None
     return linear if same else None
-
-
-_ONEDNN = _onednn()

@@ -1,15 +1,20 @@
 """Rows made ready for distances: checked, centred, scaled to about one, and keyed so that equal rows are known."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from coresift.errors import SelectionError
+from coresift.lazy import torch
 from coresift.submodular.threads import in_parts
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 BLOCK = 1 << 16
 """Elements handled at a time on a CPU: about what its cache holds."""

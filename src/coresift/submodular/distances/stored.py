@@ -9,17 +9,20 @@ float32 with 24 bits, which rounds a distance by at most 2^-24 of the largest ro
 memory, which rounds it by 2^-17 of the two largest rows.
 """
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass, field
-from typing import Protocol
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, Protocol
 
 from coresift.errors import SelectionError
+from coresift.lazy import torch
 from coresift.progress import Progress
 from coresift.submodular.distances.blocks import Tiles, Which, grid
 from coresift.submodular.distances.rows import check_rows, power_of_two
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 BLOCK = {"cpu": 1 << 16, "cuda": 1 << 26}
 """Distances read together."""
@@ -27,8 +30,6 @@ EXACT = 2048
 """Pools up to this size are held in float64."""
 DIRECT = 1 << 27
 """Up to this many subtractions (n * n * d) distances are taken from differences instead of products."""
-STORED = {16: torch.uint16, 24: torch.float32}
-"""What large pools are held in, by bits."""
 
 SLACK = 4.0
 """How far, in whole numbers, a `rough` distance may lie from the exact one: a handful of roundings of half a unit."""
@@ -204,7 +205,8 @@ def pairwise(
     if n <= EXACT:
         tiles = Tiles.of(rows, bits=_exact_bits(n), dtype=torch.float64, device=device)
         return Distances(tiles.block(slice(0, n), slice(0, n)), tiles.step)
-    return _tiled(Tiles.of(rows, bits=bits, device=device), STORED[bits], label=label)
+    dtype = torch.uint16 if bits == 16 else torch.float32
+    return _tiled(Tiles.of(rows, bits=bits, device=device), dtype, label=label)
 
 
 def _exact_bits(n: int) -> int:

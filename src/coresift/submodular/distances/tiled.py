@@ -3,14 +3,18 @@
 Memory is the rows and a few blocks. What needs all distances is done in passes, see `cover.passes`.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
-
+from coresift.lazy import torch
 from coresift.submodular.distances.blocks import EDGE, Tiles, Which
 from coresift.submodular.distances.rows import check_rows
 from coresift.submodular.distances.stored import Blend, Metric
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 ROWS = {"cpu": 1 << 24, "cuda": 1 << 28}
 """Distances computed together when whole rows are asked for."""
@@ -25,7 +29,7 @@ class Tiled:
     """Sum of every row (float64, n) and the largest distance, once a pass has taken them."""
 
     @classmethod
-    def of(cls, rows: Tensor, *, name: str = "rows", device: torch.device | None = None) -> "Tiled":
+    def of(cls, rows: Tensor, *, name: str = "rows", device: torch.device | None = None) -> Tiled:
         """Args:
             rows: n x d.
             name: What the rows are called in messages.

@@ -7,15 +7,19 @@ and its conditional gain (`information`). All are monotone and submodular, so gr
 best possible value (Nemhauser et al., 1978).
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import torch
-from torch import Tensor
 
+from coresift.lazy import torch
 from coresift.progress import Progress
 from coresift.submodular.worth.kernels import BITS, BLOCK, DenseKernel, Kernel, first_gains, whole_of
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Way = Literal["lazy", "columns"]
 STRETCH = 256
@@ -52,7 +56,7 @@ class Coverage:
     bonus: Tensor
 
     @classmethod
-    def of(cls, kernel: Kernel, *, start: Tensor | None = None, bonus: Tensor | None = None) -> "Coverage":
+    def of(cls, kernel: Kernel, *, start: Tensor | None = None, bonus: Tensor | None = None) -> Coverage:
         """From a start (m) and a bonus (n) in real units; values below 0 count as 0."""
         zero = torch.zeros((), device=kernel.device)
         begin = zero.expand(kernel.m) if start is None else start.to(kernel.device)

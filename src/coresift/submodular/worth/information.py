@@ -3,10 +3,15 @@
 Worths are signed on the way in, and count as 0 below 0. In all of them the picks A come from n examples.
 """
 
-from torch import Tensor
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from coresift.submodular.worth.coverage import Coverage
 from coresift.submodular.worth.kernels import check_worth, kernel_of
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def facility_location(pool: Tensor, *, name: str = "pool") -> Coverage:

@@ -4,18 +4,22 @@ A worth is a whole number of one step, a power of two chosen so that the largest
 exact in any order: ties are ties, lazy and eager picks are the same, and so are those of a CPU and of a GPU.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from coresift.errors import SelectionError
+from coresift.lazy import torch
 from coresift.submodular.distances.rows import SHOWN, check_rows, power_of_two
 from coresift.submodular.threads import in_parts
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Loops = tuple[Callable[..., None], Callable[..., Any]]
 """What computes all gains, and what makes picks lazily and says how many gains it computed."""
@@ -51,7 +55,7 @@ class DenseKernel:
         """Where the worths are."""
         return self.whole.device
 
-    def capped(self, caps: Tensor) -> "DenseKernel":
+    def capped(self, caps: Tensor) -> DenseKernel:
         """No row is helped by more than its cap (m, real units)."""
         return DenseKernel(torch.minimum(self.whole, whole_of(caps, self.step).float()), self.step)
 
@@ -107,7 +111,7 @@ class ListKernel:
         """Lists are kept, and covered, on the CPU."""
         return self.whole.device
 
-    def capped(self, caps: Tensor) -> "ListKernel":
+    def capped(self, caps: Tensor) -> ListKernel:
         """No row is helped by more than its cap (m, real units)."""
         limits = whole_of(caps, self.step).float().cpu()[self.rows]
         return ListKernel(self.starts, self.rows, torch.minimum(self.whole, limits), self.step, self.m)

@@ -1,10 +1,16 @@
 """What picks are worth beyond their objective: whom each one serves, and how they compare with picks at random."""
 
-import numpy as np
-import torch
-from torch import Tensor
+from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from coresift.lazy import torch
 from coresift.submodular.worth.coverage import Coverage
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 RANDOM_SUBSETS = 5
 """Random subsets that picks are compared with."""
