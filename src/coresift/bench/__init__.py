@@ -1,6 +1,7 @@
 """Measurements that a user can repeat on his own machine: `coresift bench`. One file each, and a line in this table."""
 
 BENCHES = {
+    "start": "CPU and wall seconds of help, import and the message of a wrong setting, against another build",
     "selection": "search over alpha and greedy alone, against other implementations; --table for growth with the pool",
     "memory": "one whole BRIEF selection: seconds, peak memory, certificate",
     "certificate": "the gap after ever more steps of its ascent, on synthetic rows or the gradients of a run",

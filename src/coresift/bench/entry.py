@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from coresift import __version__
 from coresift.bench import BENCHES
 from coresift.errors import SettingsError
 from coresift.files import write_json
@@ -49,7 +50,9 @@ def run(name: str, arguments: Sequence[str]) -> None:
         print(timing.show(table), flush=True)
         tables.append(table.plain)
     if asked.json is not None:
-        write_json(asked.json, {"bench": name, "machine": found, "arguments": _plain(asked), "tables": tables})
+        build = {"version": __version__, "commit": machine.commit_of(Path(__file__).parent)}
+        asked_for = {"bench": name, "arguments": _plain(asked)}
+        write_json(asked.json, {**asked_for, **build, "machine": found, "tables": tables})
         print(f"figures: {asked.json}")
 
 

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -56,6 +57,16 @@ def show(found: dict[str, Any]) -> str:
     if "accelerator" in found:
         where += f", {found['accelerator']} (float32 precision {found['float32_precision']})"
     return f"{where}, torch {found['torch']}, float32 product {found['float32_gflops']:g} GFLOP/s"
+
+
+def commit_of(folder: Path) -> str | None:
+    """The commit that a folder is of, `-dirty` behind it where files differ; None where there is no clone or no git."""
+    asked = ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=10", "--exclude=*"]
+    try:
+        done = subprocess.run(asked, capture_output=True, text=True, check=False)
+    except OSError:
+        return None
+    return done.stdout.strip() or None
 
 
 def peak_gib() -> float:
