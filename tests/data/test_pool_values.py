@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coresift.data import Example, Message, Pool, read_pool
-from coresift.data.splits import random_positions
+from coresift.data.splits import held_out_groups, random_positions
 from coresift.errors import DataError
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20).filter(
@@ -120,6 +120,88 @@ def test_a_pool_made_in_code_has_rows_that_can_be_read_back() -> None:
     row = Pool([example("x", source="here")]).row(0)
     assert row["messages"][1] == {"role": "assistant", "content": "A"}
     assert (row["id"], row["source"]) == ("x", "here")
+
+
+def test_an_example_knows_where_it_stood(tmp_path: Path) -> None:
+    pool = read(tmp_path, [("a", "b"), ("c", "d")])
+    assert pool.where(1) == f"{tmp_path}/pool.jsonl, line 2"
+    assert pool.take([1]).where(0) == pool.where(1)
+    assert Pool([example("x"), example("y")]).where(1) == "pool, example 2"
+
+
+def test_copies_can_be_dropped_and_are_counted(tmp_path: Path) -> None:
+    pool = read(tmp_path, [("a", "b"), ("c", "d"), ("a", "b"), ("a", "b")])
+    alone = pool.without_duplicates()
+    assert alone.ids == pool.take([0, 1]).ids
+    assert alone.notes.sentences == ("2 conversations were dropped as exact copies of an earlier one",)
+    assert alone.without_duplicates() is alone
+
+
+def test_what_is_left_out_later_is_listed_like_what_was_skipped(tmp_path: Path) -> None:
+    pool = read(tmp_path, [("a", "b"), ("c", "d"), ("e", "f")])
+    rest = pool.leave_out({1: "too odd"})
+    assert rest.ids == (pool.ids[0], pool.ids[2])
+    (left,) = rest.skipped
+    assert (left.record, left.reason, left.row) == (2, "too odd", {"prompt": "c", "completion": "d"})
+    with pytest.raises(DataError, match=r"one of the positions \[7\] is not in the pool"):
+        pool.leave_out({7: "?"})
+    with pytest.raises(DataError, match=r"no examples\. A pool needs at least one usable record"):
+        pool.leave_out(dict.fromkeys(range(3), "?"))
+
+
+def test_ids_from_the_content_avoid_those_that_rows_have(tmp_path: Path) -> None:
+    key = read(tmp_path, [("a", "b")])[0].content_key
+    rows = [
+        {"prompt": "a", "completion": "b"},
+        {"prompt": "c", "completion": "d", "id": key},
+        {"prompt": "a", "completion": "b"},
+    ]
+    path = tmp_path / "pool.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert read_pool(path).ids == (f"{key}-2", key, f"{key}-3")
+
+
+@given(st.lists(st.sampled_from("abcd"), min_size=1, max_size=12))
+def test_a_pool_that_was_read_equals_the_one_made_of_its_examples(
+    tmp_path_factory: pytest.TempPathFactory, asks: list[str]
+) -> None:
+    packed = read(tmp_path_factory.mktemp("pool"), [(ask, "x") for ask in asks])
+    made = Pool(list(packed), rows=[packed.row(place) for place in range(len(packed))])
+    assert (made.ids, made.fingerprint, made.duplicates) == (packed.ids, packed.fingerprint, packed.duplicates)
+    assert list(made.sources) == list(packed.sources)
+    chosen = list(range(len(asks)))[::-2]
+    assert (made.take(chosen).ids, list(made.take(chosen))) == (packed.take(chosen).ids, list(packed.take(chosen)))
+    assert made.take(chosen).fingerprint == packed.take(chosen).fingerprint
+
+
+GROUPS = st.lists(st.integers(0, 6), min_size=2, max_size=30)
+
+
+@given(GROUPS, st.integers(1, 29), st.integers(0, 3))
+def test_a_held_out_part_never_splits_a_group(kinds: list[int], size: int, seed: int) -> None:
+    size = min(size, len(kinds) - 1)
+    places = {kind: [place for place, each in enumerate(kinds) if each == kind] for kind in kinds}
+    groups = [group for group in places.values() if len(group) > 1]
+    smallest = min(map(len, places.values()))
+    if len(places) == 1:
+        with pytest.raises(DataError, match=r"cannot hold out a part of \d+ examples that are all equal"):
+            held_out_groups(len(kinds), size, groups, seed=seed, name="x")
+        return
+    held = held_out_groups(len(kinds), size, groups, seed=seed, name="x")
+    assert len(set(held)) == len(held) > 0
+    assert len(held) <= size or smallest > size
+    assert {kinds[place] for place in held}.isdisjoint(kinds[place] for place in set(range(len(kinds))) - set(held))
+
+
+def test_without_groups_a_held_out_part_is_the_usual_draw() -> None:
+    assert held_out_groups(50, 7, [], seed=3, name="x") == random_positions(50, 7, seed=3, name="x")
+    twins = [(place, place + 30) for place in range(30)]
+    assert len(held_out_groups(60, 20, twins, seed=0, name="x")) == 20
+    for size in (0, 50):
+        with pytest.raises(
+            DataError, match=rf"cannot hold out {size} of 50 examples: the size must lie between 1 and 49"
+        ):
+            held_out_groups(50, size, [], seed=0, name="x")
 
 
 def test_a_random_part_is_seeded_named_and_nested() -> None:

@@ -23,6 +23,11 @@ def test_key_order_does_not_matter(value: dict[str, object]) -> None:
     assert fingerprints.of_json(value) == fingerprints.of_json(dict(reversed(value.items())))
 
 
+@given(st.lists(JSON, max_size=4))
+def test_a_list_that_is_never_held_has_the_fingerprint_of_the_list(items: list[object]) -> None:
+    assert fingerprints.of_json_list(iter(items)) == fingerprints.of_json(items)
+
+
 @given(JSON, JSON)
 def test_different_values_have_different_fingerprints(one: object, two: object) -> None:
     # repr, because True == 1 in Python and not in JSON

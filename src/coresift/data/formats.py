@@ -110,7 +110,7 @@ def choose_layout(records: Iterable[Record], *, format: str, columns: Mapping[st
             names = " and ".join(layout.name for layout in fitting)
             raise DataError(
                 f"{name}: the columns {listed(row)} fit {names}. Say which one with the format setting (--set "
-                f"pool.format={fitting[0].name})."
+                f"pool.format={fitting[0].name}; of inspect --format {fitting[0].name})."
             )
         if len(fitting) == 1:
             return fitting[0]

@@ -43,20 +43,22 @@ class Source:
     records: Sequence[Record]
 
 
-def located(path: str | Path, split: str) -> list[Source]:
-    """The records that a path leads to, file by file, in the order of their names.
+def located(paths: Sequence[str | Path], split: str) -> list[Source]:
+    """The records that paths lead to, path by path, and within a path by the names of the files.
 
     Args:
-        path: A file, a folder, a pattern with * ? or [...], a name on the Hub; `[start:end]` behind it takes a part.
-        split: Which split of a data set; `[start:end]` behind it takes a part of the split.
+        paths: Files, folders, patterns with * ? or [...], names on the Hub; `[start:end]` behind one takes a part.
+        split: Which split of a data set; `[start:end]` behind it takes a part of all records.
 
     Raises:
         DataError: If there is no such thing, it cannot be read, or it has no such split or part.
     """
-    name = str(path)
-    bare, part = (name, None) if Path(name).expanduser().exists() else _cut(name)
-    split, part_of_split = _cut(split)
-    return _within(_found(bare, split), part or part_of_split, name)
+    split, part_of_all = _cut(split)
+    sources: list[Source] = []
+    for name in map(str, paths):
+        bare, part = (name, None) if Path(name).expanduser().exists() else _cut(name)
+        sources += _within(_found(bare, split), part, name)
+    return _within(sources, part_of_all, ", ".join(map(str, paths)))
 
 
 def _cut(name: str) -> tuple[str, re.Match[str] | None]:

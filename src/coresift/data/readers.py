@@ -49,7 +49,7 @@ def read_pool(
     """
     paths = [path] if isinstance(path, str | Path) else list(path)
     name = ", ".join(map(str, paths))
-    sources = [source for each in paths for source in located(each, split)]
+    sources = located(paths, split)
     if sum(len(source.records) for source in sources) == 0:
         raise DataError(f"{name}: no records. A pool needs at least one.")
     layouts = [

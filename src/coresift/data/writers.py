@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,9 +49,13 @@ def write_coreset(
     files.write_text(Path(path), "".join(lines))
 
 
-def write_skipped(path: str | Path, skipped: Iterable[SkippedRow]) -> None:
-    """Write one line {record, reason, row} per skipped record; an empty file where there is none."""
-    lines = [_line({"record": row.record, "reason": row.reason, "row": row.row}) for row in skipped]
+def write_skipped(path: str | Path, skipped: Sequence[SkippedRow]) -> None:
+    """Write one line {record, reason, row} per skipped record; an empty file where there is none.
+
+    A record of a pool that was read from several files also says in which `file` it is.
+    """
+    places = ({"file": row.file, "record": row.record} if row.file else {"record": row.record} for row in skipped)
+    lines = [_line({**place, "reason": row.reason, "row": row.row}) for place, row in zip(places, skipped, strict=True)]
     files.write_text(Path(path), "".join(lines))
 
 

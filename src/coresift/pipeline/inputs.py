@@ -37,7 +37,8 @@ class Inputs:
     def pool(self) -> Pool:
         """Everything that was read, chosen from or not."""
         settings = self.recipe.pool
-        return world.pool() if settings.path == WORLD else read_file(settings)
+        pool = world.pool() if settings.path == WORLD else read_file(settings)
+        return pool.without_duplicates() if settings.deduplicate == "drop" else pool
 
     @cached_property
     def others(self) -> dict[OtherSet, Pool]:
