@@ -1,7 +1,6 @@
 """Settings of gradients as methods carry them."""
 
 import pytest
-from pydantic import ValidationError
 
 from coresift.errors import SettingsError
 from coresift.features.settings import GradientSettings, OneGradient
@@ -24,5 +23,5 @@ def test_two_ways_to_normalise_at_once_are_refused_when_the_settings_are_made() 
 
 
 def test_settings_out_of_range_are_refused() -> None:
-    with pytest.raises(ValidationError, match="dim"):
+    with pytest.raises(SettingsError, match="dim"):
         GradientSettings(dim=0)

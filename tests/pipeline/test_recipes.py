@@ -124,6 +124,8 @@ def test_a_mistyped_recipe_name_gets_a_suggestion() -> None:
         (["method={name: full}", "compare.full=true"], "both would be the same thing"),
         (["method={name: balanced-random}", "compare.balanced_random=1"], "compare.balanced_random is set, but"),
         (["train.epochs=0"], r"train.epochs: Input should be greater than 0, got 0"),
+        (["warmup.train.lora=5"], r"warmup.train.lora: Input should be a valid dictionary or instance of LoraSettings"),
+        (["warmup.train.lora.rank=0"], r"warmup.train.lora.rank: Input should be greater than or equal to 1, got 0"),
         (["warmup.train.tuning=full"], "the warm-up is always LoRA"),
         (["compare.unweighted=true", "train.weighting=none"], "both would be the same training"),
         (["name=a/b"], "name: String should match pattern"),

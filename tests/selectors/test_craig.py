@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 import torch
-from pydantic import ValidationError
 
+from coresift.errors import SettingsError
 from coresift.features.memory import InMemoryFeatures
 from coresift.features.specs import GradientSpec
 from coresift.selection import select
@@ -108,5 +108,5 @@ def test_any_loss_can_be_covered() -> None:
 
 @pytest.mark.parametrize("bad", [{"epsilon": 1.0}, {"epsilon": -0.1}, {"loss": "total"}, {"alpha": 0.5}])
 def test_settings_that_craig_cannot_honour_are_refused(bad: dict[str, object]) -> None:
-    with pytest.raises(ValidationError, match=next(iter(bad))):
+    with pytest.raises(SettingsError, match=next(iter(bad))):
         Craig(**bad)

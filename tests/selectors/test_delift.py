@@ -14,9 +14,9 @@ from coresift.features.memory import InMemoryFeatures
 from coresift.features.pairs import PairPlan
 from coresift.features.specs import FeatureSpec
 from coresift.features.utilities import EmbeddingSpec, SimilaritySpec, UtilitySpec, csr
-from coresift.pipeline.faults import in_words
 from coresift.selection import select
 from coresift.selectors import Delift
+from coresift.settings import in_words
 from coresift.submodular.worth.served import own_share
 from worked import EXISTING, TARGETS, UTILITIES
 
@@ -242,7 +242,7 @@ def test_settings_that_do_not_fit_are_refused() -> None:
         Delift(objective="fl1mi")
     with pytest.raises(SettingsError, match="pairs is candidates with an embedding kernel"):
         Delift(kernel="embedding", pairs="candidates")
-    with pytest.raises(ValidationError, match="eta"):
+    with pytest.raises(SettingsError, match="Delift.eta: .* got -1.0"):
         Delift(stage="task", eta=-1.0)
 
 

@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 import torch
-from pydantic import ValidationError
 
 from coresift.errors import SettingsError
 from coresift.features.memory import InMemoryFeatures
@@ -140,7 +139,7 @@ def test_mint_asks_for_two_unit_spaces_by_default() -> None:
     "bad", [{"alpha": 1.5}, {"pilot": 0.0}, {"pilot": 1.1}, {"coefficients": [1, 2]}, {"search": "golden"}]
 )
 def test_settings_that_mint_cannot_honour_are_refused(bad: dict[str, Any]) -> None:
-    with pytest.raises(ValidationError, match=next(iter(bad))):
+    with pytest.raises(SettingsError, match=next(iter(bad))):
         Mint(**bad)
 
 

@@ -4,9 +4,8 @@ from typing import Any
 
 import pytest
 import torch
-from pydantic import ValidationError
 
-from coresift.errors import SelectionError
+from coresift.errors import SelectionError, SettingsError
 from coresift.features.memory import InMemoryFeatures
 from coresift.selection import select
 from coresift.selectors import Tagcos
@@ -85,7 +84,7 @@ def test_clusters_whose_means_are_zero_cannot_be_matched() -> None:
 
 @pytest.mark.parametrize("bad", [{"clusters": 0}, {"ridge": -1.0}, {"tolerance": 1.0}])
 def test_settings_that_tagcos_cannot_honour_are_refused(bad: dict[str, Any]) -> None:
-    with pytest.raises(ValidationError, match=next(iter(bad))):
+    with pytest.raises(SettingsError, match=next(iter(bad))):
         Tagcos(**bad)
 
 

@@ -13,11 +13,10 @@ from coresift.evaluation.settings import InContext, Metric
 from coresift.features.specs import FeatureSpec
 from coresift.features.utilities import other_set
 from coresift.memory import parse_memory
-from coresift.pipeline.faults import in_words
 from coresift.pipeline.methods import METHODS, Method
 from coresift.pipeline.online_settings import OnlineSettings
 from coresift.problem import Selector
-from coresift.settings import PathText, Settings
+from coresift.settings import PathText, Settings, in_words
 from coresift.training.settings import TrainSettings
 
 Share = Annotated[int, Field(ge=0, strict=True)] | Annotated[float, Field(ge=0, lt=1)]
@@ -243,5 +242,6 @@ class Recipe(Settings):
         """How the warm-up trains: as the final run, but LoRA, one epoch, unweighted, then `warmup.train`."""
         base = (self.train or TrainSettings()).model_dump() | {"tuning": "lora", "epochs": 1.0, "weighting": "none"}
         changes = self.warmup.train
-        lora = {**base["lora"], **changes.get("lora", {})}
-        return TrainSettings(**{**base, **changes, "lora": lora})
+        lora = changes.get("lora", {})
+        lora = {**base["lora"], **lora} if isinstance(lora, dict) else lora  # what is none is refused with the rest
+        return TrainSettings.model_validate({**base, **changes, "lora": lora})

@@ -9,10 +9,9 @@ from pydantic import BeforeValidator, Field, PlainSerializer, ValidationError, W
 from coresift.errors import SettingsError
 from coresift.online import POLICIES
 from coresift.online.static import Static
-from coresift.pipeline.faults import in_words
 from coresift.policy import MOST_ROUNDS
 from coresift.selectors import SELECTORS
-from coresift.settings import Settings
+from coresift.settings import Settings, in_words
 
 METHODS: dict[str, Any] = {**SELECTORS, **POLICIES}
 """Everything that `method.name` may be: methods that choose once, and policies that choose round by round."""
@@ -32,7 +31,7 @@ def parse_method(value: Any, place: str = "method", known: dict[str, Any] = METH
     if name == Static.name and "selector" in settings:
         settings["selector"] = parse_method(settings["selector"], f"{place}.selector", SELECTORS)
     try:
-        return known[name](**settings)
+        return known[name].model_validate(settings)
     except ValidationError as error:
         raise SettingsError(in_words(error, known[name], f"{place}.", owner=name)) from None
 

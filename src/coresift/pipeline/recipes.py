@@ -12,8 +12,8 @@ from pydantic import ValidationError
 
 from coresift.errors import SettingsError
 from coresift.pipeline.config import Recipe
-from coresift.pipeline.faults import in_words
 from coresift.pipeline.yaml_text import read_yaml
+from coresift.settings import in_words
 
 HEADER = "# Every setting of a run, as a recipe that can be run again; behind a value stands where it came from."
 """The first line of resolved settings, by which they are known when they are run again."""
@@ -111,7 +111,7 @@ def resolve(values: Mapping[str, Any], overrides: Sequence[str] = (), *, origin:
 def check(values: Mapping[str, Any]) -> Recipe:
     """The recipe of a plain mapping, or a SettingsError that names the first faults and how to mend them."""
     try:
-        return Recipe(**values)
+        return Recipe.model_validate(values)
     except ValidationError as error:
         raise SettingsError(in_words(error, Recipe)) from None
 
