@@ -57,6 +57,23 @@ class SetSettings(FileSettings):
     examples: int | None = Field(None, ge=1, description="Only so many of them, at random.")
 
 
+class NearDuplicateSettings(Settings):
+    """Examples whose words in a row are mostly those of an earlier one."""
+
+    drop: bool = Field(True, description="Whether they may not be chosen; false: they are only counted.")
+    threshold: float = Field(0.8, gt=0, le=1, description="Least Jaccard similarity of their runs of words.")
+    words: int = Field(3, ge=1, description="Words in a run.")
+
+
+class DecontaminateSettings(Settings):
+    """Examples that hold a piece of what models are scored on may not be chosen."""
+
+    against: Literal["test"] = "test"
+    ngram: int = Field(
+        13, ge=1, description="Words in a row that both hold; equal questions count whatever their length."
+    )
+
+
 class PoolSettings(FileSettings):
     """Where the pool comes from and which part of it may be chosen."""
 
@@ -68,6 +85,8 @@ class PoolSettings(FileSettings):
     held_out: Share = Field(0.02, description="Kept out of the pool for scoring: a count or a fraction; 0 for none.")
     examples: int | None = Field(None, ge=1, description="Only so many of the rest may be chosen, drawn at random.")
     deduplicate: Literal["keep", "drop"] = Field("keep", description="What becomes of exact copies of an example.")
+    near_duplicates: NearDuplicateSettings | None = Field(None, description="Look for near copies before selection.")
+    decontaminate: DecontaminateSettings | None = Field(None, description="Look for pieces of the test.")
 
 
 class ModelSettings(Settings):

@@ -15,6 +15,7 @@ from coresift.evaluation.scores import HeldOut
 from coresift.features.utilities import OtherSet
 from coresift.models.load import load_tokenizer, max_positions
 from coresift.models.render import Rendered, RenderedPool, Renderer, refuse_longer, render_pool
+from coresift.pipeline.cleaning import Cleaning, clean
 from coresift.pipeline.config import Recipe, SetSettings
 from coresift.pipeline.sets import WORLD, read_file, read_set, refuse_learned
 
@@ -104,9 +105,24 @@ class Inputs:
         return np.sort(fits[list(random_positions(len(fits), size, seed=self.recipe.seed, name="held-out"))])
 
     @cached_property
+    def cleaning(self) -> Cleaning:
+        """Near duplicates and pieces of the test, as far as the recipe looks for them."""
+        settings = self.recipe.pool
+        if settings.near_duplicates is None and settings.decontaminate is None:
+            return Cleaning()
+        rest = np.setdiff1d(np.array(self.rendered.fits), self.held_out_positions)
+        test = self.held_out if settings.decontaminate is not None else None
+        return clean(self.pool, rest, settings, None if test is None else test.pool)
+
+    @cached_property
     def candidates(self) -> np.ndarray:
         """Pool positions that may be chosen, ascending; features have one row for each."""
-        rest = np.setdiff1d(np.array(self.rendered.fits), self.held_out_positions)
+        rest = np.setdiff1d(np.array(self.rendered.fits), [*self.held_out_positions, *self.cleaning.dropped])
+        if len(rest) == 0:
+            raise DataError(
+                f"nothing is left to choose from: {len(self.cleaning.dropped)} examples are near duplicates or hold a "
+                "piece of the test. Look at pool.near_duplicates and pool.decontaminate."
+            )
         size = self.recipe.pool.examples
         if size is None:
             return rest
@@ -119,7 +135,8 @@ class Inputs:
     @property
     def not_drawn(self) -> int:
         """How many examples `pool.examples` left out."""
-        return len(self.rendered.fits) - len(self.held_out_positions) - len(self.candidates)
+        left_out = len(self.held_out_positions) + len(self.cleaning.dropped)
+        return len(self.rendered.fits) - left_out - len(self.candidates)
 
     @cached_property
     def chosen_from(self) -> Pool:

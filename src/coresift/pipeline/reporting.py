@@ -40,7 +40,7 @@ def gather(run: Run, coreset: Coreset) -> RunView:
             "n": len(pool),
             "sources": _counts([example.source for example in pool]),
             "lengths": [None if row is None else row.n_targets for row in rendered.rows],
-            "excluded": [{"id": pool[place].id, "reason": _too_long(run)} for place in rendered.excluded],
+            "excluded": [{"id": pool[place].id, "reason": reason} for place, reason in _excluded(run).items()],
             "duplicates": sum(len(group) - 1 for group in pool.duplicates),
             "skipped": len(pool.skipped),
             "fingerprint": pool.fingerprint,
@@ -67,6 +67,14 @@ def gather(run: Run, coreset: Coreset) -> RunView:
         rounds=rounds_of(run),
         notes=_notes(run, coreset),
     )
+
+
+def _excluded(run: Run) -> dict[int, str]:
+    """Pool position -> why it could not be chosen; examples held out or not drawn are not among them."""
+    return {
+        **dict.fromkeys(run.inputs.rendered.excluded, _too_long(run)),
+        **run.inputs.cleaning.reasons(run.inputs.pool),
+    }
 
 
 def _notes(run: Run, coreset: Coreset) -> list[str]:

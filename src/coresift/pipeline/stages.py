@@ -115,12 +115,16 @@ def _inputs_in_words(run: Run) -> list[str]:
     left_out = {
         f"longer than {inputs.limit_in_words}": len(inputs.rendered.excluded),
         "held out for scoring": len(inputs.held_out_positions),
+        "hold a piece of the test": len(inputs.cleaning.tested),
+        "near duplicates left out": len(inputs.cleaning.dropped) - len(inputs.cleaning.tested),
         f"not drawn for pool.examples={run.recipe.pool.examples}": inputs.not_drawn,
         "bad rows skipped": len(pool.skipped),
     }
     parts = [f"{count} {reason}" for reason, count in left_out.items() if count > 0]
     duplicates = sum(len(group) - 1 for group in inputs.chosen_from.duplicates)
     parts += [f"{duplicates} exact duplicates among them"] if duplicates > 0 else []
+    near = sum(place not in inputs.cleaning.dropped for place in inputs.cleaning.copies)
+    parts += [f"{near} near duplicates among them"] if near > 0 else []
     first = ", ".join([f"pool: {len(inputs.candidates)} of {len(pool)} examples to choose from", *parts])
     return [first, *(sets.in_words(name, its, inputs.chosen_from) for name, its in inputs.others.items())]
 
