@@ -23,8 +23,7 @@ MARKED = re.compile(
 
 def pages() -> list[Path]:
     """Every page that may show a figure."""
-    others = ("README.md", "CHANGELOG.md", "benchmarks/README.md")
-    return [*sorted(ROOT.glob("docs/**/*.md")), *(ROOT / name for name in others)]
+    return [*sorted(ROOT.glob("docs/**/*.md")), ROOT / "README.md", ROOT / "benchmarks" / "README.md"]
 
 
 def mended(text: str, folder: Path = FIGURES) -> tuple[str, list[str]]:

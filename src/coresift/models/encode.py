@@ -154,8 +154,14 @@ def _after(marked: Encoded, length: int, count: int) -> Encoded:
     return Encoded(marked.tokens[count:], begins_at)
 
 
+LONG = 4096
+"""Tokens from which on all offsets are read at once: reading a single one takes time in proportion to the text."""
+
+
 def _with_offsets(encoding: Any, length: int) -> Encoded:
     tokens = encoding.ids
+    if len(tokens) > LONG:
+        return _with_all_offsets(tokens, encoding.offsets, length)
 
     def begins_at(place: int) -> int | None:
         if place >= length:
@@ -166,6 +172,18 @@ def _with_offsets(encoding: Any, length: int) -> Encoded:
         while at > 0 and encoding.token_to_chars(at - 1)[1] > place:
             at -= 1
         return at if encoding.token_to_chars(at)[0] >= place else None
+
+    return Encoded(tokens, begins_at)
+
+
+def _with_all_offsets(tokens: list[int], offsets: Sequence[tuple[int, int]], length: int) -> Encoded:
+    ends = [end for _, end in offsets]
+
+    def begins_at(place: int) -> int | None:
+        if place >= length:
+            return len(tokens)
+        at = bisect_right(ends, place)
+        return at if offsets[at][0] >= place else None
 
     return Encoded(tokens, begins_at)
 

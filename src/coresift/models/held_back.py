@@ -8,7 +8,7 @@ this text is taken, and the answer goes on from it as in the rendering without a
 from collections.abc import Sequence
 
 from coresift.data.pool import Message
-from coresift.models.template import TemplateMismatch, Tools
+from coresift.models.template import TemplateMismatch
 from coresift.models.wording import Shown
 
 
@@ -23,9 +23,9 @@ class HeldBack:
         self._show = show
 
     @property
-    def tools(self) -> Tools:
-        """The tools that may be called."""
-        return self._show.tools
+    def blank_thoughts(self) -> bool:
+        """As `Shown.blank_thoughts`."""
+        return self._show.blank_thoughts
 
     def __call__(self, messages: Sequence[Message], *, prompt: bool = False) -> str:
         """The text of a conversation that ends with a turn of the assistant.

@@ -82,10 +82,17 @@ class Layouts:
         try:
             return self._lay_out(messages, tools, text)
         except TemplateMismatch as error:
+            if not any("</think>" in message.content for message in messages) or not self._wording.takes_reasoning:
+                return error
+        try:
+            return self._lay_out(messages, tools, None, blank_thoughts=True)
+        except TemplateMismatch as error:
             return error
 
-    def _lay_out(self, messages: Sequence[Message], tools: str, text: str | None) -> Layout:
-        show = Shown(self._wording, tool_use.read_tools(tools))
+    def _lay_out(
+        self, messages: Sequence[Message], tools: str, text: str | None, *, blank_thoughts: bool = False
+    ) -> Layout:
+        show = Shown(self._wording, tool_use.read_tools(tools), blank_thoughts)
         if text is None:
             text = show(messages)
             tool_use.check_tools(text, show.tools)
@@ -102,7 +109,7 @@ class Layouts:
 
     def _skeleton(self, messages: Sequence[Message], tools: str, show: Shown | HeldBack) -> Skeleton:
         """The skeleton of this shape, or the error that its first conversation met."""
-        shape = (type(show), tools, *(_kind(message) for message in messages))
+        shape = (type(show), show.blank_thoughts, tools, *(_kind(message) for message in messages))
         known = self._known.get(shape)
         if known is None:
             try:
@@ -128,14 +135,26 @@ class Layouts:
         earlier, count = _without_thoughts(messages, last=False)
         if count > 0 and (at := skeleton.fit(text, earlier)) is not None:
             return _layout(skeleton, at, messages, text, skeleton.dropped + count)
-        none, _ = _without_thoughts(messages, last=True)
-        if none != list(messages) and skeleton.fit(text, none) is not None:
+        none, count = _without_thoughts(messages, last=True)
+        if count > 0 and skeleton.fit(text, none) is not None:
             raise TemplateMismatch(outline.thought_dropped(messages, _last_thought(messages)))
+        if count > 0 and isinstance(show, Shown) and (found := self._with_thoughts(messages, text, show)) is not None:
+            return found
         skeleton = outline.of_row(messages, show, self._wording)
         at = skeleton.fit(text, messages)
         if at is None:
             raise TemplateMismatch(_difference(skeleton, messages, text))
         return _layout(skeleton, at, messages, text, skeleton.dropped)
+
+    def _with_thoughts(self, messages: Sequence[Message], text: str, show: Shown) -> Layout | None:
+        """The layout of a row whose thoughts the template finds in the texts and writes in its own way."""
+        apart = [_with_thought_apart(message) for message in messages]
+        try:
+            skeleton = outline.of_row(apart, replace(show, written_thoughts=True), self._wording)
+        except TemplateMismatch:
+            return None
+        at = skeleton.fit(text, apart)
+        return None if at is None else _layout(skeleton, at, messages, text, skeleton.dropped)
 
     def _with_calls(self, messages: Sequence[Message], text: str, show: Shown) -> Layout:
         """The layout of a conversation in which the assistant calls tools: what it calls belongs to the response."""
@@ -144,17 +163,31 @@ class Layouts:
         if at is None:
             raise TemplateMismatch(_difference(skeleton, messages, text))
         found = _layout(skeleton, at, messages, text, skeleton.dropped)
-        regions = {span.turn: region for span, region in zip(skeleton.spans, found.regions, strict=True)}
+        said = dict[float, Region](zip((span.turn for span in skeleton.spans), found.regions, strict=True))
         for turn, message in enumerate(messages):
             if message.tool_calls:
                 begin, end = tool_use.locate(messages, turn, text, show)
                 tool_use.check_calls(message, text[begin:end], outline.ordinal(messages, turn))
                 if message.learn:
-                    there = regions.get(turn, Region(begin, begin, end, end, False))
-                    closed = self._wording.closes(text[:end])
-                    regions[turn] = replace(there, said=end, end=max(end, there.end), closed=closed)
-        kept = tuple(regions[turn] for turn in sorted(regions))
-        return replace(found, regions=kept, open_end=_open(messages, kept))
+                    said.update(self._joined(turn, said.get(turn), begin, end, text))
+        regions = tuple(said[turn] for turn in sorted(said))
+        return replace(found, regions=regions, open_end=_open(messages, regions))
+
+    def _joined(self, turn: int, words: Region | None, begin: int, end: int, text: str) -> dict[float, Region]:
+        """The regions of a turn that says `words` and calls tools from `begin` to `end`: one, where they are together.
+
+        Some templates put the tool's answer between the call and the words; it is not to be learned.
+        """
+        closed = self._wording.closes(text[:end])
+        if not closed:
+            ending = self._wording.ending(text[end:])
+            end, closed = end + ending.length, ending.is_token
+        if words is None:
+            return {turn: Region(begin, begin, end, end, closed)}
+        if words.said <= end:
+            return {turn: Region(words.begin, words.answer, end, end, closed)}
+        apart = replace(words, begin=words.answer)
+        return {turn: Region(begin, begin, end, end, closed), turn + 0.5: apart}
 
 
 def _layout(skeleton: Skeleton, at: Sequence[int], messages: Sequence[Message], text: str, dropped: int) -> Layout:
@@ -183,8 +216,15 @@ def _without_thoughts(messages: Sequence[Message], *, last: bool) -> tuple[list[
     for turn, message in enumerate(messages):
         found = THOUGHT.match(message.content) if message.role == "assistant" else None
         if found is not None and (last or not outline.is_last_round(messages, turn)):
-            kept[turn], count = replace(message, content=message.content[found.end() :]), count + 1
+            kept[turn], count = replace(message, content=message.content[found.end(1) + len("</think>") :]), count + 1
     return kept, count
+
+
+def _with_thought_apart(message: Message) -> Message:
+    found = THOUGHT.match(message.content) if message.role == "assistant" else None
+    if found is None:
+        return message
+    return replace(message, reasoning=found[1].strip("\n"), content=message.content[found.end() :])
 
 
 def _last_thought(messages: Sequence[Message]) -> int:

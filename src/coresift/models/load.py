@@ -1,5 +1,6 @@
 """Loading causal language models and tokenizers: safetensors only, no remote code, the dtype that was asked for."""
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,9 @@ DTYPES = {
 def load_tokenizer(name: str | Path) -> "PreTrainedTokenizerBase":
     """The tokenizer of a model folder or Hub id.
 
+    `tekken.json` is read as any other tokenizer, not by mistral-common's own class, which transformers would take as
+    soon as that package is installed: it has no chat template and refuses conversations that end with an answer.
+
     Raises:
         ModelError: If there is none or it cannot be read.
     """
@@ -42,12 +46,35 @@ def load_tokenizer(name: str | Path) -> "PreTrainedTokenizerBase":
     source = find(name)
     try:
         with quiet():
-            return AutoTokenizer.from_pretrained(source.name, local_files_only=source.local, trust_remote_code=False)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            return AutoTokenizer.from_pretrained(
+                source.name, local_files_only=source.local, trust_remote_code=False, mistral_format=False
+            )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError) as error:
         raise ModelError(
-            f"{name}: its tokenizer cannot be loaded ({_first_line(error)}). "
-            "The folder needs tokenizer.json and tokenizer_config.json."
+            f"{name}: its tokenizer cannot be loaded ({_first_line(error)}). {_missing_package(Path(source.name))}"
         ) from error
+
+
+_NEEDED = {
+    "tokenizer.model": ("sentencepiece", "google.protobuf", "pip install sentencepiece protobuf"),
+    "tekken.json": ("mistral_common", "PIL", "pip install 'mistral-common>=1.10' pillow"),
+}
+"""What reads the files from which transformers makes a tokenizer where there is no tokenizer.json."""
+
+
+def _missing_package(folder: Path) -> str:
+    if not (folder / "tokenizer.json").is_file():
+        for file, (first, second, command) in _NEEDED.items():
+            if (folder / file).is_file() and not (_installed(first) and _installed(second)):
+                return f"It has only {file}, which needs other packages: {command}."
+    return "The folder needs tokenizer.json and tokenizer_config.json."
+
+
+def _installed(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # of a package that the module would be in
+        return False
 
 
 def load_model(

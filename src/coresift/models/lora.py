@@ -230,12 +230,17 @@ def merge_adapter(model_name: str | Path, adapter: Path, out: Path) -> Path:
 
 
 def save_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
-    """Write a model folder (safetensors, configuration, tokenizer), whole or not at all."""
+    """Write a model folder (safetensors, configuration, tokenizer), whole or not at all.
+
+    Raises:
+        ModelError: As `save_tokenizer`.
+    """
+    from coresift.models.saved_tokenizer import save_tokenizer
 
     def fill(temporary: Path) -> None:
         with quiet():
             model.save_pretrained(str(temporary))
-            tokenizer.save_pretrained(str(temporary))
+        save_tokenizer(tokenizer, temporary)
 
     whole_folder(folder, fill)
 

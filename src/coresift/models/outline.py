@@ -93,6 +93,14 @@ def thought_dropped(messages: Sequence[Message], turn: int) -> str:
     )
 
 
+def _words_hidden(messages: Sequence[Message], turn: int) -> str:
+    return (
+        f"the chat template shows what assistant turn {ordinal(messages, turn)} calls, but not the text beside it "
+        f"({messages[turn].content.strip()[:40]!r}). Take the text out of the row, or choose another template with "
+        "model.template."
+    )
+
+
 def ordinal(messages: Sequence[Message], turn: int) -> int:
     """Which turn of the assistant this is, from 1."""
     return sum(message.role == "assistant" for message in messages[: turn + 1])
@@ -123,7 +131,11 @@ def _skeleton(
             continue
         shown, wanted = places.get(turn, []), "content" in _fields(message)
         often = counts[Slot(turn, "content")] if wanted else len(shown)
-        if often != 1 and wanted or (shown and shown[0] < latest):
+        if (often != 1 and wanted) or (shown and shown[0] < latest):
+            if often == 0 and message.tool_calls:
+                raise TemplateMismatch(_words_hidden(messages, turn))
+            if not exact:
+                raise TemplateMismatch(altered(messages, turn))
             raise TemplateMismatch(
                 f"the chat template shows assistant turn {ordinal(messages, turn)} {often} times or out of order; it "
                 "must show every one once. Use a tokenizer with another template."

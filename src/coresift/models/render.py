@@ -17,6 +17,7 @@ from coresift.errors import DataError, ModelError, RenderError
 from coresift.models.encode import Encoded, TextEncoder
 from coresift.models.layout import Layout, Layouts
 from coresift.models.template import ChatTemplate, TemplateMismatch
+from coresift.models.template_facts import TemplateFacts, template_facts
 from coresift.models.wording import Wording
 from coresift.progress import Progress
 
@@ -98,6 +99,11 @@ class Renderer:
     @cached_property
     def _encoder(self) -> TextEncoder:
         return TextEncoder(self.tokenizer)
+
+    @cached_property
+    def facts(self) -> TemplateFacts:
+        """Which template is used, and what to know about it."""
+        return template_facts(self._wording, self._layouts, self.tokenizer.eos_token_id is not None)
 
     @cached_property
     def start_token(self) -> int:
@@ -305,9 +311,9 @@ SHOWN = 5
 
 
 def _told(pool: Pool, faults: Mapping[int, RenderFault]) -> str:
-    named = [f"example {fault.id}: {fault.reason}" for fault in faults.values()]
+    named = [f"{pool.where(place)}: example {fault.id}: {fault.reason}" for place, fault in faults.items()]
     if len(named) == 1:
-        return f"{named[0]}"
+        return f"{named[0]} Or leave it out with --skip-bad-rows (pool.skip_bad_rows: true)."
     more = f"\n... and {len(named) - SHOWN} more" if len(named) > SHOWN else ""
     return (
         f"{len(named)} of {len(pool)} examples cannot be rendered:\n" + "\n".join(named[:SHOWN]) + more +

@@ -15,6 +15,7 @@ PATTERNS = (
     "*.safetensors",
     "*.safetensors.index.json",
     "tokenizer*",
+    "tekken.json",
     "special_tokens_map.json",
     "added_tokens.json",
     "chat_template*",

@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from jinja2.exceptions import TemplateSyntaxError
+
 from coresift.errors import ModelError, SettingsError
 from coresift.models.time_limit import OutOfTime, time_limit
 
@@ -148,11 +150,12 @@ class ChatTemplate:
         what = str(error).strip().rstrip(".") or type(error).__name__
         if isinstance(error, OutOfTime):
             return f"the chat template did not end within {SECONDS:g} seconds. Use another one: set model.template."
+        if isinstance(error, TemplateSyntaxError):
+            return f"the chat template is not valid Jinja ({what}, line {error.lineno}). Set model.template to another."
         missing = re.search(r"'(\w+)_token' is undefined", what)
         if missing:
-            name = missing[1].upper()
             return (
-                f"the chat template prints {missing[1]}_token, but the tokenizer has none. Give the tokenizer a {name} "
+                f"the chat template prints {missing[1]}_token, but the tokenizer has none. Give the tokenizer such a "
                 "token or choose another template with model.template."
             )
         if len(tools) == 0 and self._works_with_tools(turns, prompt):

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -14,6 +15,8 @@ THOUGHT = re.compile(r"\s*<think>(.*?)</think>\s*", re.DOTALL)
 """A thought at the head of a text, as reasoning data sets write it."""
 
 _ASKED, _SAID = "coresiftAsked", "coresiftSaid"
+_CALL = "call00000"
+"""The id of a call: nine letters and digits, which Mistral's templates insist on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,22 +42,22 @@ class Wording:
     """
 
     def __init__(self, template: ChatTemplate, markers: Sequence[str], eos: str) -> None:
-        self._template, self._eos = template, eos
+        self.template, self._eos = template, eos
         known = sorted({marker for marker in markers if marker.strip()}, key=lambda marker: (-len(marker), marker))
         self._longest = max(map(len, known), default=0)
         self._marker = re.compile("|".join(map(re.escape, known)) or r"(?!)")
 
-    def show(self, messages: Sequence[Message], *, tools: Tools = (), prompt: bool = False) -> str:
+    def show(self, messages: Sequence[Message], *, prompt: bool = False) -> str:
         """The text of a conversation. Raises TemplateMismatch as the template does."""
-        return self._template.show(self.turns(messages), tools=tools, prompt=prompt)
+        return self.template.show(self.turns(messages), prompt=prompt)
 
     def show_many(self, conversations: Sequence[Sequence[Message]]) -> list[str | TemplateMismatch]:
         """The texts of conversations without tools, or why there is none."""
-        return self._template.show_many([self.turns(messages) for messages in conversations])
+        return self.template.show_many([self.turns(messages) for messages in conversations])
 
     def turns(self, messages: Sequence[Message]) -> list[Turn]:
         """The conversation as the template takes it."""
-        return [_turn(message, self._takes_parts) for message in messages]
+        return [_turn(message, self._takes_parts, self._takes_call_text) for message in messages]
 
     def prepared(self, message: Message) -> Message:
         """A turn of the assistant with its thought where the template looks for it, and no end marker of its own.
@@ -67,8 +70,9 @@ class Wording:
         content = message.content
         if self.takes_reasoning and not message.reasoning and (found := THOUGHT.match(content)) is not None:
             message, content = replace(message, reasoning=found[1].strip("\n")), content[found.end() :]
-        elif message.reasoning and not self.takes_reasoning:
-            message, content = replace(message, reasoning=""), f"<think>\n{message.reasoning}\n</think>\n\n{content}"
+        elif not self.takes_reasoning:
+            message = _with_written_thought(message)
+            content = message.content
         return replace(message, content=self._without_end(content))
 
     def _without_end(self, content: str) -> str:
@@ -83,14 +87,28 @@ class Wording:
         """Whether the template shows content only when it is given as a list of parts."""
         asked = Message("user", _ASKED)
         try:
-            if _ASKED in self._template.show([_turn(asked, False)]):
+            if _ASKED in self.template.show([_turn(asked)]):
                 return False
         except TemplateMismatch:
             pass
         try:
-            return _ASKED in self._template.show([_turn(asked, True)])
+            return _ASKED in self.template.show([_turn(asked, in_parts=True)])
         except TemplateMismatch:
             return False
+
+    @cached_property
+    def _takes_call_text(self) -> bool:
+        """Whether the template takes the arguments of a call only as text; most take them as an object."""
+        call = ToolCall("look", '{"at": 1}', _CALL)
+        asked = [Message("user", _ASKED), Message("assistant", "", tool_calls=(call,))]
+        return not self._shows(asked) and self._shows(asked, call_text=True)
+
+    def _shows(self, messages: Sequence[Message], *, call_text: bool = False) -> bool:
+        try:
+            self.template.show([_turn(message, self._takes_parts, call_text) for message in messages])
+        except TemplateMismatch:
+            return False
+        return True
 
     @cached_property
     def takes_reasoning(self) -> bool:
@@ -102,7 +120,10 @@ class Wording:
             return False
 
     def tail(self, role: str) -> str | None:
-        """What the generation prompt writes after a last message of this role; None where there is no such prompt."""
+        """What stands between a last message of this role and what the model writes then, by the generation prompt.
+
+        For a template without generation prompt it is what stands before an answer. None where neither can be found.
+        """
         if role not in self._tails:
             self._tails[role] = self._find_tail(role)
         return self._tails[role]
@@ -112,8 +133,8 @@ class Wording:
         return {}
 
     def _find_tail(self, role: str) -> str | None:
-        call = Message("assistant", "", tool_calls=(ToolCall("look", "{}", "call00000"),))
-        last = Message("tool", _ASKED, name="look", call_id="call00000")
+        call = Message("assistant", "", tool_calls=(ToolCall("look", '{"at": 1}', _CALL),))
+        last = Message("tool", _ASKED, name="look", call_id=_CALL)
         before = {
             "user": [Message("user", _ASKED)],
             "system": [Message("system", _ASKED)],
@@ -121,11 +142,13 @@ class Wording:
             "tool": [Message("user", "Why?"), call, last],
         }[role]
         try:
-            shown, plain = self.show(before, prompt=True), self.show(before)
+            shown = self.show(before, prompt=True)
+            if shown == self.show(before):
+                shown, _, _ = self.show([*before, Message("assistant", _SAID)]).partition(_SAID)
         except TemplateMismatch:
             return None
         _, found, tail = shown.rpartition(_ASKED)
-        return tail if found and shown != plain else None
+        return tail if found else None
 
     def ending(self, text: str) -> Ending:
         """The end marker at the head of a template's text: the first special token, or `end_text`."""
@@ -174,24 +197,45 @@ class Wording:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """Renders conversations in which certain tools may be called."""
+    """Renders conversations.
+
+    Attributes:
+        wording: How the template is spoken to.
+        tools: The tools that may be called.
+        blank_thoughts: Say of every turn without a thought that it has none, so that templates do not look for
+            `</think>` in its text.
+        written_thoughts: Write thoughts into the texts, for templates that look for them there.
+    """
 
     wording: Wording
     tools: Tools = ()
+    blank_thoughts: bool = False
+    written_thoughts: bool = False
 
     def __call__(self, messages: Sequence[Message], *, prompt: bool = False) -> str:
         """The text of a conversation. Raises TemplateMismatch as the template does."""
-        return self.wording.show(messages, tools=self.tools, prompt=prompt)
+        if self.written_thoughts:
+            messages = [_with_written_thought(message) for message in messages]
+        turns = self.wording.turns(messages)
+        if self.blank_thoughts:
+            turns = [{"reasoning_content": "", **turn} if turn["role"] == "assistant" else turn for turn in turns]
+        return self.wording.template.show(turns, tools=self.tools, prompt=prompt)
 
 
-def _turn(message: Message, in_parts: bool) -> Turn:
+def _with_written_thought(message: Message) -> Message:
+    if not message.reasoning:
+        return message
+    return replace(message, reasoning="", content=f"<think>\n{message.reasoning}\n</think>\n\n{message.content}")
+
+
+def _turn(message: Message, in_parts: bool = False, call_text: bool = False) -> Turn:
     turn: dict[str, Any] = {"role": message.role, "content": message.content}
     if in_parts:
         turn["content"] = [{"type": "text", "text": message.content}]
     if message.reasoning:
         turn["reasoning_content"] = message.reasoning
     if message.tool_calls:
-        turn["tool_calls"] = [_call(call) for call in message.tool_calls]
+        turn["tool_calls"] = [_call(call, call_text) for call in message.tool_calls]
     if message.name:
         turn["name"] = message.name
     if message.call_id:
@@ -199,12 +243,10 @@ def _turn(message: Message, in_parts: bool) -> Turn:
     return turn
 
 
-def _call(call: ToolCall) -> Mapping[str, Any]:
-    try:
-        arguments = json.loads(call.arguments)
-    except ValueError:
-        arguments = call.arguments
-    if not isinstance(arguments, dict):
-        arguments = call.arguments
-    function = {"name": call.name, "arguments": arguments}
+def _call(call: ToolCall, as_text: bool) -> Mapping[str, Any]:
+    arguments: Any = call.arguments
+    if not as_text:
+        with suppress(ValueError):
+            arguments = json.loads(call.arguments)
+    function = {"name": call.name, "arguments": arguments if isinstance(arguments, dict) else call.arguments}
     return {**({"id": call.id} if call.id else {}), "type": "function", "function": function}
