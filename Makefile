@@ -1,5 +1,7 @@
 # make demo: set up and run the main job end to end.   make test: set up and pass the tests.
-PYTHON ?= python3.11
+# The newest Python that runs here and can make an environment; `make PYTHON=...` names another.
+PYTHON ?= $(firstword $(foreach name,python3.13 python3.12 python3.11 python3,$(shell $(name) $(USABLE) 2>/dev/null && echo $(name))))
+USABLE := -c 'import ensurepip, sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))'
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Threads that wait should sleep, not spin: on a busy machine spinning makes torch several times slower.
@@ -28,7 +30,7 @@ world: .venv/.installed
 
 # Torch goes first: alone, the constraint picks the build without CUDA where one is at hand.
 .venv/.installed: pyproject.toml constraints.txt
-	$(PYTHON) -m venv .venv
+	$(or $(PYTHON),$(error no Python from 3.11 to 3.13 here. Install one, or name it: make PYTHON=/path/to/python)) -m venv .venv
 	$(BIN)/pip install -q -c constraints.txt torch
 	$(BIN)/pip install -q -c constraints.txt -e ".[dev]"
 	touch $@
