@@ -10,6 +10,7 @@ import torch
 
 from coresift.coreset import Coreset
 from coresift.errors import CoresiftError, SelectionError
+from coresift.features.columns import LabelSpec
 from coresift.features.importance import ImportanceSpec
 from coresift.features.losses import LengthSpec, LossSpec
 from coresift.features.memory import InMemoryFeatures
@@ -59,6 +60,8 @@ def fitted(spec: FeatureSpec, array: torch.Tensor) -> torch.Tensor:
     """The array in the form that a spec promises."""
     if isinstance(spec, LossSpec):  # responses easier with their instruction than alone, most of them
         return array[:, 2:3].abs() + (array[:, 1:2].abs() if spec.loss == "knowledge" else 0.0)
+    if isinstance(spec, LabelSpec):
+        return array.abs()
     if isinstance(spec, LengthSpec | ImportanceSpec):
         return array[:, 2:3].abs()
     return array[:, :5].abs() if isinstance(spec, RatingSpec) else array
@@ -176,7 +179,7 @@ def test_duplicates_in_triples_are_picked_once_each_at_first(name: str) -> None:
         "selectit",
         "deft-ucs",
         *("less", "rds", "bm25", "target-match"),
-        *("dsir", "ifd", "perplexity", "longest", "length-matched"),
+        *("mig", "dsir", "ifd", "perplexity", "longest", "length-matched"),
     )  # they do not look for variety
     if name not in may_repeat:
         assert len({place // 3 for place in coreset.indices.tolist()}) == len(coreset)

@@ -6,6 +6,8 @@ similarities    the same, with a second set of examples        extract.embedding
 ratings         a model that rates                             extract.ratings
 losses          one forward pass of a model                    extract.losses
 lengths         the tokens of the responses, no model          extract.losses
+columns         numbers in a column of the rows                extract.columns
+labels          a column of labels, and who embeds them        extract.columns
 importance      n-grams of the pool and of a target, no model  extract.ngrams
 utilities       the base model, with examples in its context   pipeline.utilities
 """
@@ -17,6 +19,7 @@ from typing import Any, Protocol
 from torch import Tensor
 
 from coresift.errors import FeatureError
+from coresift.extract.columns import columns_identity, extract_column, extract_labels
 from coresift.extract.embeddings import extract_embeddings, extract_similarities
 from coresift.extract.losses import extract_lengths, extract_losses
 from coresift.extract.ngrams import extract_importance
@@ -24,6 +27,7 @@ from coresift.extract.ratings import Rater, extract_ratings
 from coresift.extract.run import GradientExtractor, extract_gradients
 from coresift.extract.shards import Account
 from coresift.features.base import Features
+from coresift.features.columns import ColumnSpec, LabelSpec
 from coresift.features.importance import ImportanceSpec
 from coresift.features.losses import LengthSpec, LossSpec
 from coresift.features.ratings import RatingSpec
@@ -118,6 +122,10 @@ def fill(run: Run, specs: Sequence[FeatureSpec], *, say: Say = print) -> RunFeat
             held.hold([spec], _ratings(run, spec, say))
         elif isinstance(spec, LengthSpec):
             held.hold([spec], _lengths(run, spec))
+        elif isinstance(spec, ColumnSpec):
+            held.hold([spec], _column(run, spec))
+        elif isinstance(spec, LabelSpec):
+            held.hold([spec], _labels(run, spec))
         elif isinstance(spec, ImportanceSpec):
             held.hold([spec], _importance(run, spec))
     for kernel, store in utilities(run, kernels, embeddings=held, say=say).items():
@@ -241,4 +249,19 @@ def _importance(run: Run, spec: ImportanceSpec) -> FeatureStore:
     target = run.inputs.others[spec.part]
     store = _store(run, {spec.part: target.fingerprint})
     extract_importance(run.inputs.chosen_from, target, store, spec, account=_account(run, "importance"))
+    return store
+
+
+def _column(run: Run, spec: ColumnSpec) -> FeatureStore:
+    pool = run.inputs.chosen_from
+    store = _store(run, columns_identity(pool, spec.column))
+    extract_column(pool, store, spec)
+    return store
+
+
+def _labels(run: Run, spec: LabelSpec) -> FeatureStore:
+    pool, by = run.inputs.chosen_from, encoder_identity(EmbeddingSpec(model=spec.encoder)) if spec.encoder else {}
+    store = _store(run, {**columns_identity(pool, spec.column), **by})
+    encoder = encoder_of(run, spec.encoder) if spec.encoder else None
+    extract_labels(pool, store, spec, encoder, account=_account(run, "labels"))
     return store

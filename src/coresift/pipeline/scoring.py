@@ -19,8 +19,8 @@ from coresift.pipeline.utilities import encoder_of
 from coresift.training.checkpoints import Checkpoint, load_trained
 
 PREPARATION = (
-    *("warm-up", "gradients", "embeddings", "similarities", "ratings", "losses", "importance", "pilot", "utilities"),
-    *("difficulty", "selection"),
+    *("warm-up", "gradients", "embeddings", "similarities", "ratings", "losses", "labels", "importance"),
+    *("pilot", "utilities", "difficulty", "selection"),
 )
 """Stages that a method pays for before its final training."""
 

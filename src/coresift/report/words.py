@@ -21,6 +21,8 @@ METHOD_NAMES = {
     "delift": "DELIFT",
     "selectit": "SelectIT",
     "deft-ucs": "DEFT-UCS",
+    "deita": "DEITA",
+    "mig": "MIG",
     "dsir": "DSIR",
     "ifd": "IFD",
     "perplexity": "Perplexity",

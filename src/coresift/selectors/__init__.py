@@ -5,6 +5,7 @@ from coresift.selectors.bm25 import Bm25
 from coresift.selectors.brief import Brief
 from coresift.selectors.craig import Craig
 from coresift.selectors.deft import DeftUCS
+from coresift.selectors.deita import Deita
 from coresift.selectors.delift import Delift
 from coresift.selectors.dsir import DSIR
 from coresift.selectors.full import Full
@@ -14,6 +15,7 @@ from coresift.selectors.kcenter import KCenter
 from coresift.selectors.less import Less
 from coresift.selectors.longest import Longest
 from coresift.selectors.matched import LengthMatched
+from coresift.selectors.mig import MIG
 from coresift.selectors.mint import Mint
 from coresift.selectors.perplexity import Perplexity
 from coresift.selectors.random import Random
@@ -39,6 +41,8 @@ SELECTORS: dict[str, type[Settings]] = {
         RdsPlus,
         Bm25,
         TargetMatch,
+        Deita,
+        MIG,
         DSIR,
         IFD,
         Perplexity,
@@ -54,12 +58,14 @@ SELECTORS: dict[str, type[Settings]] = {
 __all__ = [
     "DSIR",
     "IFD",
+    "MIG",
     "SELECTORS",
     "BalancedRandom",
     "Bm25",
     "Brief",
     "Craig",
     "DeftUCS",
+    "Deita",
     "Delift",
     "Full",
     "GradMatch",
