@@ -75,8 +75,12 @@ class Coreset:
         """Write coreset.npz and coreset.json, each whole or not at all; equal content, equal bytes."""
         folder = Path(folder)
         files.write_whole(folder / ARRAYS, self._write_arrays)
+        files.write_json(folder / FACTS, self.to_json())
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything but the arrays, as it stands in coreset.json; their checksum ties the two together."""
         own = {"ids": list(self.ids), "checksum": self._checksum, "effective_size": self.effective_size}
-        files.write_json(folder / FACTS, {**self.provenance, **own, "diagnostics": dict(self.diagnostics)})
+        return {**self.provenance, **own, "diagnostics": dict(self.diagnostics)}
 
     @classmethod
     def load(cls, folder: str | Path) -> "Coreset":

@@ -16,7 +16,7 @@ GROUND = (
 )
 FLOORS: tuple[tuple[str, ...], ...] = (
     GROUND,
-    ("submodular", "line_search", "bandits", "targets", "statistics", "execution", "data", "recipes"),
+    ("submodular", "line_search", "bandits", "targets", "statistics", "artefacts", "execution", "data", "recipes"),
     ("features",),
     ("budget", "coreset", "claims", "models"),
     ("problem", "policy"),

@@ -53,5 +53,5 @@ def test_balanced_subsets_are_compared_in_one_row_and_trained_on_without_weights
         folder = run.folder / "compare" / f"balanced-random-{repeat}"
         assert sources(run, folder) == {"small": 4, "large": 4}
         assert json.loads((folder / "final" / "training.json").read_text())["weighting"] == "none"
-        assert (folder / "scores.json").exists()
+        assert (run.folder / "scores" / folder.name / "scores.json").exists()
     assert json.loads((run.folder / "final" / "training.json").read_text())["weighting"] == "loss"

@@ -147,7 +147,7 @@ def test_pairs_left_to_auto_are_settled_once_and_kept(
     plan = coreset.diagnostics["pairs"]
     assert plan["pairs"] in ("rows", "candidates") and plan["count"] == 4 and f"pairs: {plan['reason']}" in said
     assert coreset.provenance["settings"]["pairs"] == plan["pairs"], "what was done, not what was left open"
-    assert json.loads((run.folder / "pairs.json").read_text())["plan"] == plan
+    assert json.loads((run.folder / "pairs" / "pairs.json").read_text())["plan"] == plan
     assert run.costs["pilot"]["tokens"] > 0 and coreset.diagnostics["utilities"]["pool"]["pairs"] == 64
     before = run.costs["pilot"]
     (run.folder / "coreset.jsonl").unlink()
@@ -171,7 +171,7 @@ def test_a_killed_run_ends_with_the_kernels_and_the_coreset_of_one_that_was_not(
 ) -> None:
     from coresift.features import kernels
 
-    whole = Run(resolve({**recipe, **of({"stage": "task"}, files), "out": str(tmp_path / "whole")}))
+    whole = Run(resolve({**recipe, **of({"stage": "task"}, files), "out": str(tmp_path / "whole" / "run")}))
     monkeypatch.setattr(kernels, "PAIRS_PER_SHARD", 16)
     select(whole, say=quiet)
     path = tmp_path / "killed.yaml"
@@ -180,16 +180,21 @@ def test_a_killed_run_ends_with_the_kernels_and_the_coreset_of_one_that_was_not(
     command = [sys.executable, "-c", code + "from coresift.cli.main import main; main()", "select", str(path)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ})
     deadline = time.monotonic() + 120
-    while len(list((tmp_path / "run" / "features").glob("*/*.sha256"))) < 3 and process.poll() is None:
+    while len(list((tmp_path / ".store" / ".making").glob("utilities-*/*.sha256"))) < 3 and process.poll() is None:
         assert time.monotonic() < deadline, "no shard appeared"
         time.sleep(0.002)
     process.send_signal(signal.SIGKILL)
     process.wait()
     select(open_run(path), say=quiet)
-    for left in (tmp_path / "whole" / "features").rglob("*.*"):
-        assert left.read_bytes() == (tmp_path / "run" / left.relative_to(tmp_path / "whole")).read_bytes(), left
-    for name in ("coreset.jsonl", "coreset.npz"):
-        assert (tmp_path / "run" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    kernels_left = [
+        Path(at, name).relative_to(whole.folder)
+        for at, _, names in os.walk(whole.folder / "features", followlinks=True)
+        for name in names
+        if name.startswith("columns")
+    ]
+    assert len(kernels_left) > 3
+    for name in (*kernels_left, "coreset.jsonl", "coreset.npz"):
+        assert (tmp_path / "run" / name).read_bytes() == (whole.folder / name).read_bytes(), name
 
 
 def test_a_budget_of_the_whole_pool_is_answered_and_a_larger_one_refused(recipe: dict[str, Any], files: Path) -> None:

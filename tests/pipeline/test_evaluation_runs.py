@@ -48,8 +48,9 @@ def test_examples_of_every_subset_are_shown_in_context_and_scored_by_every_metri
     assert rows[0]["loss"] is None and rows[2]["loss"] is not None and rows[1]["spread"]["metrics"]
     assert rows[0]["seconds"] > 0 == rows[1]["seconds"], "what the picks cost is the method's"
     assert any("5 answers without a score by judge" in line for line in said)
-    kept = json.loads((run.folder / "final" / "in_context.json").read_text())
-    assert kept["metrics"]["unscored"] == {"judge": 5} and kept["depends"]["in_context"]["examples"] == 2
+    kept = run.folder / "scores" / "final-in-context"
+    assert json.loads((kept / "scores.json").read_text())["metrics"]["unscored"] == {"judge": 5}
+    assert json.loads((kept / "identity.json").read_text())["in_context"]["examples"] == 2
     table, page = score_table(rows), (run.folder / "report" / "index.html").read_text()
     assert all(word in table and word in page for word in ("ROUGE-1", "similarity", "judge"))
     assert "Rows in context are the untuned model" in page
@@ -62,14 +63,13 @@ def test_other_settings_of_the_context_are_scored_again(plain: dict[str, Any]) -
     compare = {"random": 0, "base": False}
     first = Run(resolve({**plain, "compare": compare, "evaluate": {"in_context": SHOWN}}))
     execute(first, say=quiet)
-    path = first.folder / "final" / "in_context.json"
-    before = json.loads(path.read_text())
-    assert before["depends"]["retrieval"] == "words" and before["metrics"] is None
-    (first.folder / "costs.json").unlink()  # as if no stage had finished, so that other settings are taken
-    (first.folder / "features").rename(first.folder / "elsewhere")
+    kept = first.folder / "scores" / "final-in-context"
+    before = json.loads((kept / "identity.json").read_text())
+    assert before["retrieval"] == "words" and json.loads((kept / "scores.json").read_text())["metrics"] is None
     second = Run(resolve({**plain, "compare": compare, "evaluate": {"in_context": {**SHOWN, "examples": 1}}}))
     execute(second, say=quiet)
-    assert json.loads(path.read_text())["depends"] != before["depends"]
+    after = json.loads((kept / "identity.json").read_text())
+    assert {key for key in before if before[key] != after[key]} == {"in_context"}
 
 
 @needs_rouge
@@ -84,7 +84,7 @@ def test_metrics_stand_beside_the_losses_of_trained_models(recipe: dict[str, Any
 def test_nothing_is_scored_that_was_not_asked_for(finished: Run) -> None:
     rows = json.loads((finished.folder / "scores.json").read_text())["rows"]
     assert all("metrics" not in row and "in_context" not in row for row in rows)
-    assert list(finished.folder.rglob("in_context.json")) == []
+    assert list(finished.folder.glob("scores/*-in-context")) == []
     assert "ROUGE" not in score_table(rows)
 
 

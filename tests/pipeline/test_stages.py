@@ -17,18 +17,25 @@ import yaml
 
 from coresift.coreset import Coreset
 from coresift.data.readers import read_pool
-from coresift.errors import CoresiftError, DataError, FeatureError, RunError, SelectionError
+from coresift.errors import DataError, RunError, SelectionError
 from coresift.pipeline.recipes import resolve
 from coresift.pipeline.runs import Run, open_run
-from coresift.pipeline.stages import extract, select, train, warmup
+from coresift.pipeline.stages import extract, select, train
 from coresift.pipeline.whole import STAGES, execute
 from coresift.selection import select as choose
 from coresift.selectors import Brief
 
 PROMISED = (
     *("settings.yaml", "coreset.jsonl", "coreset.npz", "coreset.json", "alpha_search.csv", "skipped.jsonl"),
-    *("warmup/adapter/adapter_model.safetensors", "warmup/moments.safetensors", "features", "scores.json"),
-    *("final/adapter/adapter_model.safetensors", "final/merged/model.safetensors", "report/index.html", "costs.json"),
+    *(
+        "artefacts.json",
+        "history.jsonl",
+        "warmup/adapter/adapter_model.safetensors",
+        "warmup/moments.safetensors",
+        "features",
+        "scores.json",
+    ),
+    *("final/adapter/adapter_model.safetensors", "merged/model/model.safetensors", "report/index.html", "costs.json"),
 )
 
 
@@ -37,11 +44,18 @@ def quiet(line: str) -> None:
 
 
 def contents(folder: Path) -> dict[str, str]:
+    """Hashes of all files, those behind links included."""
     return {
-        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
+        os.path.relpath(os.path.join(at, name), folder): hashlib.sha256(Path(at, name).read_bytes()).hexdigest()
+        for at, _, names in os.walk(folder, followlinks=True)
+        for name in names
     }
+
+
+def timeless(folder: Path) -> dict[str, str]:
+    """The same without what says how long things took."""
+    timed = ("cost.json", "costs.json", "training.json", "artefacts.json", "whole.json")
+    return {name: its for name, its in contents(folder).items() if Path(name).name not in timed}
 
 
 def test_a_run_leaves_every_file_that_is_promised(finished: Run) -> None:
@@ -133,12 +147,6 @@ def test_every_stage_has_a_cost(finished: Run) -> None:
     assert finished.costs["gradients"]["tokens"] > 0 and finished.costs["gradients"]["flops"] > 0
 
 
-def test_other_settings_in_the_same_folder_are_refused_with_the_difference(finished: Run) -> None:
-    other = resolve({**yaml.safe_load(finished.settings_file.read_text()), "seed": 7})
-    with pytest.raises(RunError, match="seed: the folder has 0, this run needs 7"):
-        Run(other)
-
-
 def test_a_selection_with_too_little_memory_goes_on_with_more_and_extracts_nothing_again(
     recipe: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -154,12 +162,6 @@ def test_a_selection_with_too_little_memory_goes_on_with_more_and_extracts_nothi
     assert yaml.safe_load(run.settings_file.read_text())["memory"] == "150MB"
 
 
-def test_memory_other_than_a_coreset_was_chosen_with_is_refused(finished: Run) -> None:
-    other = resolve({**yaml.safe_load(finished.settings_file.read_text()), "memory": "2GB"})
-    with pytest.raises(RunError, match="memory: the folder has 'auto', this run needs '2GB'"):
-        Run(other)
-
-
 def test_another_alpha_is_chosen_from_what_a_run_has_stored(finished: Run) -> None:
     before, costs = contents(finished.folder / "features"), finished.costs
     method = Brief(dim=64, preconditioner="adam", alpha=0.3)
@@ -168,20 +170,6 @@ def test_another_alpha_is_chosen_from_what_a_run_has_stored(finished: Run) -> No
     places = finished.inputs.candidates[other.indices]
     assert [finished.inputs.pool[int(place)].id for place in places] == list(other.ids)
     assert (contents(finished.folder / "features"), finished.costs) == (before, costs)
-
-
-def test_a_pool_that_changed_under_a_run_is_refused(recipe: dict[str, Any], tmp_path: Path) -> None:
-    rows = Path(recipe["pool"]["path"]).read_text().splitlines()
-    pool = tmp_path / "pool.jsonl"
-    pool.write_text("\n".join(rows[:30]))
-    values = {**recipe, "out": str(tmp_path / "run"), "pool": {**recipe["pool"], "path": str(pool)}, "train": None}
-    select(Run(resolve(values)), say=quiet)
-    pool.write_text("\n".join(rows[:31]))
-    with pytest.raises(RunError, match="was chosen from the pool"):
-        select(Run(resolve(values)), say=quiet)
-    (tmp_path / "run" / "coreset.jsonl").unlink()
-    with pytest.raises(CoresiftError, match="other|something else"):
-        select(Run(resolve(values)), say=quiet)
 
 
 def test_a_method_without_gradients_needs_no_warm_up(recipe: dict[str, Any], tmp_path: Path) -> None:
@@ -305,19 +293,11 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_coreset_and_model(finished:
     execute(open_run(recipe_file), say=quiet)
     for name in ("coreset.jsonl", "coreset.npz", "features"):
         mine, theirs = out / name, finished.folder / name
-        assert (contents(mine) == contents(theirs)) if mine.is_dir() else (mine.read_bytes() == theirs.read_bytes())
+        assert (
+            (timeless(mine) == timeless(theirs) != {}) if mine.is_dir() else (mine.read_bytes() == theirs.read_bytes())
+        )
     model = "final/adapter/adapter_model.safetensors"
     assert (out / model).read_bytes() == (finished.folder / model).read_bytes()
-
-
-def test_features_of_another_adapter_are_refused(finished: Run, recipe: dict[str, Any], tmp_path: Path) -> None:
-    import shutil
-
-    values = {**recipe, "out": str(tmp_path / "run"), "warmup": {"train": {"learning_rate": 5e-3}}}
-    warmup(Run(resolve(values)), say=quiet)
-    shutil.copytree(finished.folder / "features", tmp_path / "run" / "features")
-    with pytest.raises(FeatureError, match="adapter: the store has .*, this run needs"):
-        extract(Run(resolve(values)), say=quiet)
 
 
 def test_without_a_final_training_nothing_is_trained(recipe: dict[str, Any], tmp_path: Path) -> None:

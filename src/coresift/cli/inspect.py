@@ -104,7 +104,13 @@ def _training(folder: Path) -> str:
     return f"training run {folder}\n" + _lines({k: v for k, v in Checkpoint(folder).summary.items() if k not in hidden})
 
 
+def _earlier(entry: Mapping[str, Any]) -> str:
+    facts = {key: entry.get(key) for key in ("method", "budget", "examples", "seed", "artefact")}
+    return "  " + ", ".join(f"{key} {shown(value)}" for key, value in facts.items())
+
+
 def _run(folder: Path) -> str:
+    from coresift.pipeline.uses import history
     from coresift.report.tables import score_table
 
     parts = [f"run {folder}"]
@@ -116,6 +122,8 @@ def _run(folder: Path) -> str:
         parts.append("stages done:\n" + _lines({stage: f"{cost['seconds']:.1f} s" for stage, cost in spent.items()}))
     if (folder / "coreset.json").is_file():
         parts.append(_coreset(folder))
+    if len(earlier := history(folder)[:-1]) > 0:
+        parts.append("\n".join(["earlier selections, still in the store:", *map(_earlier, earlier)]))
     if (folder / "scores.json").is_file():
         parts.append(score_table(json.loads((folder / "scores.json").read_text(encoding="utf-8"))["rows"]))
     if (folder / "report" / "index.html").is_file():

@@ -7,7 +7,7 @@ import warnings
 import typer
 
 from coresift import __version__
-from coresift.cli import bench, demo, inspect, merge, run, schema, select, stages
+from coresift.cli import bench, compare, demo, inspect, merge, run, schema, select, stages, store
 from coresift.errors import CoresiftError
 from coresift.terminal import lines_shown
 
@@ -40,8 +40,11 @@ app.command("select")(select.select)
 for name in stages.VERBS:
     if name != "select":
         app.command(name)(stages.verb(name))
+app.command("compare")(compare.compare)
 app.command("inspect")(inspect.inspect)
 app.command("merge")(merge.merge)
+app.add_typer(store.app, name="store")
+app.command("pack")(store.pack)
 app.command("schema")(schema.schema)
 # What follows the name belongs to the benchmark, options included.
 app.command("bench", context_settings={"allow_interspersed_args": False})(bench.bench)

@@ -19,7 +19,8 @@ def carry_out(recipe: str, overrides: list[str] | None) -> None:
     from coresift.report.tables import score_table
 
     opened = Run(resolved)
-    rows = execute(opened)
+    with opened.alone():
+        rows = execute(opened)
     if len(rows) > 0:
         print(f"\n{score_table(rows)}")
     print(f"\nrun folder: {opened.folder}\npage:       {opened.folder / 'report' / 'index.html'}")

@@ -115,5 +115,6 @@ def _one_line(values: dict[str, Any], overrides: list[str] | None) -> None:
     from coresift.pipeline.runs import Run
 
     opened = Run(resolved)
-    report(opened)
+    with opened.alone():
+        report(opened)
     print(f"coreset: {opened.folder / 'coreset.jsonl'}")

@@ -34,5 +34,6 @@ def run_stage(name: str, recipe: str, overrides: list[str] | None) -> None:
     from coresift.pipeline.whole import STAGES
 
     opened = Run(resolved)
-    STAGES[name](opened)
+    with opened.alone():
+        STAGES[name](opened)
     print(f"{name}: done in {opened.folder}")

@@ -20,15 +20,26 @@ _LINE_ENDS = {ord(mark): f"\\u{ord(mark):04x}" for mark in "\x85\u2028\u2029"}
 def write_coreset(
     path: str | Path, pool: Pool, positions: Sequence[int] | np.ndarray, weights: Sequence[float] | np.ndarray
 ) -> None:
-    """Write the chosen rows in pick order and in the input's own schema, with `coresift_id` and `coresift_weight`.
+    """Write `coreset_text` to a .jsonl file, whole or not at all. Raises as that does."""
+    files.write_text(Path(path), coreset_text(pool, positions, weights, name=str(path)))
+
+
+def coreset_text(
+    pool: Pool,
+    positions: Sequence[int] | np.ndarray,
+    weights: Sequence[float] | np.ndarray,
+    *,
+    name: str = "coreset.jsonl",
+) -> str:
+    """The chosen rows in pick order and in the input's own schema, with `coresift_id` and `coresift_weight`.
 
     A row that already has these two columns, because the pool is itself a coreset, gets the new values.
 
     Args:
-        path: The .jsonl file; written whole or not at all.
         pool: The pool that `positions` refer to.
         positions: Pool positions [k], all different, in the order picked.
         weights: Finite and positive [k]: how many pool examples each one stands for.
+        name: What errors call it.
 
     Raises:
         DataError: If positions and weights differ in number, a position is not in the pool or comes twice, or a weight
@@ -38,15 +49,15 @@ def write_coreset(
     # A float32 weight is written with the digits it has, not with those of its float64 neighbour.
     values = [float(str(weight)) for weight in np.asarray(weights)]
     if len(chosen) != len(values):
-        raise DataError(f"{path}: {len(chosen)} positions but {len(values)} weights. Pass one weight per position.")
+        raise DataError(f"{name}: {len(chosen)} positions but {len(values)} weights. Pass one weight per position.")
     for example, weight in zip(pool.take(chosen), values, strict=True):
         if not (math.isfinite(weight) and weight > 0):
-            raise DataError(f"{path}: example {example.id!r} has the weight {weight}. Weights are finite and above 0.")
+            raise DataError(f"{name}: example {example.id!r} has the weight {weight}. Weights are finite and above 0.")
     lines = [
         _line({**pool.row(position), "coresift_id": pool[position].id, "coresift_weight": weight})
         for position, weight in zip(chosen, values, strict=True)
     ]
-    files.write_text(Path(path), "".join(lines))
+    return "".join(lines)
 
 
 def write_skipped(path: str | Path, skipped: Sequence[SkippedRow]) -> None:

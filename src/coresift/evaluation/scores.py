@@ -2,7 +2,7 @@
 
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from torch import nn
@@ -59,15 +59,18 @@ class Scores:
         loss: Mean over examples of each loss, nats per token; None where only answers were looked at.
         accuracy: Share of exact answers, by kind and over "all"; None when no answers were generated.
         metrics: `AnswerScores.to_json` of the metrics asked for; None when there are none.
+        each: For every test example, in order: its losses, by name, and by metric the score of its answer (None where
+            a judge gave none). What paired comparisons of models are made from.
     """
 
     loss: Mapping[str, float] | None
     accuracy: Mapping[str, float] | None
     metrics: Mapping[str, Any] | None = None
+    each: Mapping[str, Sequence[float | None]] = field(default_factory=dict, repr=False)
 
     def to_json(self) -> dict[str, Any]:
-        """As plain values."""
-        return asdict(self)
+        """The means, as plain values."""
+        return {key: value for key, value in asdict(self).items() if key != "each"}
 
 
 def score(
@@ -100,11 +103,12 @@ def score(
         pad_token=renderer.pad_token,
         batch_tokens=batch_tokens,
     )
+    each = {name: getattr(losses, name).double().tolist() for name in LOSSES}
     means = {name: float(getattr(losses, name).double().mean()) for name in LOSSES}
     if not held_out.answers:
-        return Scores(loss=means, accuracy=None)
-    said = _answers(model, held_out, renderer)
-    return replace(_scored(said, held_out, encoder, judge), loss=means)
+        return Scores(loss=means, accuracy=None, each=each)
+    scored = _scored(_answers(model, held_out, renderer), held_out, encoder, judge)
+    return replace(scored, loss=means, each={**each, **scored.each})
 
 
 def score_in_context(
@@ -146,6 +150,7 @@ def _scored(said: Sequence[str], held_out: HeldOut, encoder: Encoder | None, jud
         loss=None,
         accuracy=share_by_kind(right, held_out.kinds),
         metrics=scored.to_json() if held_out.metrics else None,
+        each={name: list(values) for name, values in scored.each.items()},
     )
 
 

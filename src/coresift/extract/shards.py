@@ -14,8 +14,8 @@ from coresift.features.store import FeatureArray
 class Account(Protocol):
     """Is told what a shard cost."""
 
-    def __call__(self, *, seconds: float, tokens: int, flops: float) -> None:
-        """Add to the costs."""
+    def __call__(self, *, seconds: float, tokens: int, flops: float | None) -> None:
+        """Add to the costs; flops None where they are not counted."""
         ...
 
 

@@ -36,7 +36,7 @@ class FeatureArray:
         folder: Where the shards live; created on the first write.
         identity: Everything the rows depend on (pool, model, adapter, spec, ...), JSON-able.
         ids: Example ids in row order, for messages.
-        shard_rows: Rows per shard.
+        shard_rows: Rows per shard; a folder that was begun with another number stays with it.
 
     Raises:
         FeatureError: If the folder holds rows made from something else; both sides are printed.
@@ -44,7 +44,7 @@ class FeatureArray:
 
     def __init__(self, folder: Path, *, identity: Mapping[str, Any], ids: Sequence[str], shard_rows: int) -> None:
         self.folder, self.ids, self.n, self.shard_rows = folder, ids, len(ids), shard_rows
-        self.identity = {"format": FORMAT, "rows": self.n, "shard_rows": shard_rows, **identity}
+        self.identity = {"format": FORMAT, "rows": self.n, **identity}
         self._sums: dict[str, str] = {}
         if self._manifest.exists():
             self._adopt(json.loads(self._manifest.read_text(encoding="utf-8")))
@@ -61,6 +61,7 @@ class FeatureArray:
                 f"{self.folder} holds features of something else:\n{differences}\n"
                 "Use another run folder (another name or --out), or delete this one."
             )
+        self.shard_rows = manifest["shard_rows"]
         self._sums = dict(manifest["shards"])
 
     @property
@@ -97,7 +98,8 @@ class FeatureArray:
         path = self._path(rows)
         write_whole(path, lambda temporary: save_file(tensors, temporary))
         self._sums[path.name] = _checksum(path)
-        write_json(self._manifest, {"identity": self.identity, "shards": dict(sorted(self._sums.items()))})
+        facts = {"identity": self.identity, "shard_rows": self.shard_rows}
+        write_json(self._manifest, {**facts, "shards": dict(sorted(self._sums.items()))})
 
     def _refuse_non_finite(self, rows: range, values: Tensor) -> None:
         finite = torch.isfinite(values).all(dim=1)
@@ -145,10 +147,20 @@ class FeatureStore:
         identity: What all its rows depend on besides the spec: pool, model and checkpoint fingerprints.
         ids: Example ids in row order.
         shard_rows: Rows per shard.
+        folders: Where the rows of a stored spec are, if not in the folder of `root` with its key.
     """
 
-    def __init__(self, root: Path, *, identity: Mapping[str, Any], ids: Sequence[str], shard_rows: int = 256) -> None:
+    def __init__(
+        self,
+        root: Path,
+        *,
+        identity: Mapping[str, Any],
+        ids: Sequence[str],
+        shard_rows: int = 256,
+        folders: Mapping[FeatureSpec, Path] | None = None,
+    ) -> None:
         self.root, self.identity, self.ids, self.shard_rows = root, dict(identity), tuple(ids), shard_rows
+        self._folders = dict(folders or {})
 
     @property
     def n(self) -> int:
@@ -159,7 +171,8 @@ class FeatureStore:
         """The stored rows behind `spec`, opened; specs that differ only in their row scaling share one array."""
         stored = spec.stored
         identity = {**self.identity, "spec": stored.model_dump(mode="json")}
-        return FeatureArray(self.root / stored.key, identity=identity, ids=self.ids, shard_rows=self.shard_rows)
+        folder = self._folders.get(stored, self.root / stored.key)
+        return FeatureArray(folder, identity=identity, ids=self.ids, shard_rows=self.shard_rows)
 
     def __getitem__(self, spec: FeatureSpec) -> Tensor:
         """Features of every example under `spec`, float32 [n, d]."""

@@ -45,6 +45,7 @@ class UtilityStore:
         identity: What all utilities depend on besides the spec and the examples: the model's fingerprint.
         pool, target, existing: Example ids, in order.
         embeddings: Where specs with `candidates` find the embeddings of the pool.
+        folders: Where the kernel of a stored spec is, if not in the folder of `root` with its key.
     """
 
     def __init__(
@@ -56,8 +57,10 @@ class UtilityStore:
         target: Sequence[str] = (),
         existing: Sequence[str] = (),
         embeddings: Features | None = None,
+        folders: Mapping[FeatureSpec, Path] | None = None,
     ) -> None:
         self.root, self.identity, self.embeddings = root, dict(identity), embeddings
+        self._folders = dict(folders or {})
         self._arrays: dict[UtilitySpec, KernelArray] = {}
         self.ids: dict[Group, tuple[str, ...]] = {
             "pool": tuple(pool),
@@ -96,7 +99,7 @@ class UtilityStore:
     def _opened(self, stored: UtilitySpec) -> KernelArray:
         shown, answered = self.shown(stored), self.answered(stored)
         return KernelArray(
-            self.root / stored.key,
+            self._folders.get(stored, self.root / stored.key),
             identity={**self.identity, "spec": stored.model_dump(mode="json")},
             examples=[self.ids[shown.group][place] for place in shown.places],
             rows=[self.ids[answered.group][place] for place in answered.places],

@@ -13,6 +13,7 @@ from coresift.evaluation.settings import InContext, Metric
 from coresift.features.specs import FeatureSpec
 from coresift.features.utilities import other_set
 from coresift.memory import parse_memory
+from coresift.pipeline.grid_settings import Grid
 from coresift.pipeline.methods import METHODS, Method
 from coresift.pipeline.online_settings import OnlineSettings
 from coresift.problem import Selector
@@ -118,6 +119,10 @@ class EvaluateSettings(Settings):
     """What trained models are scored on: losses always, exact answers when asked."""
 
     test: PathText | None = Field(None, description="A pool of test examples, or `world`; default: the held-out part.")
+    second: PathText | None = Field(
+        None,
+        description="Another test for comparisons, such as one drawn like the pool; `world` for that of the world.",
+    )
     answers: bool = Field(False, description="Generate an answer to every test prompt and compare it exactly.")
     max_new_tokens: int = Field(64, ge=1)
     batch_tokens: int = Field(8192, ge=1)
@@ -158,7 +163,14 @@ class Recipe(Settings):
     model_config = ConfigDict(json_schema_extra={"patternProperties": {"^x-": {}}})
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="Names the run folder, runs/NAME.")
     out: PathText | None = Field(None, description="Run folder; default runs/NAME.")
-    seed: int = Field(0, ge=0)
+    store: PathText | None = Field(
+        None,
+        description="Folder of what runs share: tokens, features, models; default $CORESIFT_STORE, else .store beside "
+        "the run folder.",
+    )
+    seed: int = Field(0, ge=0, description="Names everything that is drawn at random.")
+    training_seed: int = Field(0, ge=0, description="Names another order and start of the same final trainings.")
+    test_seed: int | None = Field(None, ge=0, description="Names the held-out part of the pool; default: as `seed`.")
     pool: PoolSettings
     target: SetSettings | None = Field(None, description="What the model shall be good at, for DELIFT's stage task.")
     existing: SetSettings | None = Field(None, description="What is learned already, for DELIFT's stage continual.")
@@ -180,6 +192,7 @@ class Recipe(Settings):
     merge: bool = Field(False, description="Also leave the trained adapter merged into a full model.")
     evaluate: EvaluateSettings = EvaluateSettings()
     compare: CompareSettings = CompareSettings()
+    grid: Grid | None = Field(None, description="What `coresift compare` compares; other verbs do not look at it.")
 
     @model_validator(mode="after")
     def _weights_to_leave_out(self) -> "Recipe":

@@ -12,12 +12,12 @@ importance      n-grams of the pool and of a target, no model  extract.ngrams
 utilities       the base model, with examples in its context   pipeline.utilities
 """
 
-from collections.abc import Iterable, Sequence
-from functools import partial
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from torch import Tensor
 
+from coresift.artefacts.store import Artefact, Work
 from coresift.errors import FeatureError
 from coresift.extract.columns import columns_identity, extract_column, extract_labels
 from coresift.extract.embeddings import extract_embeddings, extract_similarities
@@ -28,6 +28,7 @@ from coresift.extract.run import GradientExtractor, extract_gradients
 from coresift.extract.shards import Account
 from coresift.features.base import Features
 from coresift.features.columns import ColumnSpec, LabelSpec
+from coresift.features.implied import Implied, implying
 from coresift.features.importance import ImportanceSpec
 from coresift.features.losses import LengthSpec, LossSpec
 from coresift.features.ratings import RatingSpec
@@ -106,12 +107,8 @@ def fill(run: Run, specs: Sequence[FeatureSpec], *, say: Say = print) -> RunFeat
     """
     held = RunFeatures(len(run.inputs.rows))
     gradients = [spec for spec in specs if isinstance(spec, GradientSpec)]
-    if gradients:
-        held.hold(gradients, _gradients(run, gradients, say))
-    losses = [spec for spec in specs if isinstance(spec, LossSpec)]
-    for model, warm in dict.fromkeys((spec.model, spec.warmup) for spec in losses):
-        same = [spec for spec in losses if (spec.model, spec.warmup) == (model, warm)]
-        held.hold(same, _losses(run, same, say))
+    for gradient, its in _gradients(run, gradients, say).items() if gradients else ():
+        held.hold([gradient], its)
     kernels = [spec for spec in specs if isinstance(spec, UtilitySpec)]
     for spec in dict.fromkeys([*(each.encoder for each in kernels if each.encoder is not None), *specs]):
         if isinstance(spec, EmbeddingSpec):
@@ -120,148 +117,240 @@ def fill(run: Run, specs: Sequence[FeatureSpec], *, say: Say = print) -> RunFeat
             held.hold([spec], _similarities(run, spec, say))
         elif isinstance(spec, RatingSpec):
             held.hold([spec], _ratings(run, spec, say))
+        elif isinstance(spec, LossSpec):
+            held.hold([spec], _losses(run, spec, say))
         elif isinstance(spec, LengthSpec):
-            held.hold([spec], _lengths(run, spec))
+            held.hold([spec], _lengths(run, spec, say))
         elif isinstance(spec, ColumnSpec):
-            held.hold([spec], _column(run, spec))
+            held.hold([spec], _column(run, spec, say))
         elif isinstance(spec, LabelSpec):
-            held.hold([spec], _labels(run, spec))
+            held.hold([spec], _labels(run, spec, say))
         elif isinstance(spec, ImportanceSpec):
-            held.hold([spec], _importance(run, spec))
+            held.hold([spec], _importance(run, spec, say))
     for kernel, store in utilities(run, kernels, embeddings=held, say=say).items():
         held.hold([kernel], store)
     return held
 
 
-def gradient_store(run: Run, checkpoint: Checkpoint) -> FeatureStore:
-    """The gradients of a run under its warm-up adapter, computed or not."""
-    own = {"adapter": checkpoint.fingerprint, "start_token": run.inputs.renderer.start_token}
-    return _store(run, {"model": model_fingerprint(run.inputs.base), "dtype": run.recipe.model.dtype, **own})
-
-
-def _store(run: Run, own: dict[str, Any]) -> FeatureStore:
-    """A store of the candidates whose rows also depend on `own`."""
-    identity = {**run.inputs.fingerprints, **own}
-    ids = run.inputs.chosen_from.ids
-    return FeatureStore(run.folder / "features", identity=identity, ids=ids, shard_rows=run.recipe.extract.shard_rows)
-
-
-def _gradients(run: Run, specs: Sequence[GradientSpec], say: Say) -> FeatureStore:
+def _gradients(run: Run, specs: Sequence[GradientSpec], say: Say) -> dict[GradientSpec, Store]:
+    """A store for every spec: what is stored already, what follows from that, and what is computed now."""
     checkpoint = warmup(run, say=say)
     assert checkpoint is not None and checkpoint.adapter is not None, "gradients are taken on a LoRA warm-up"
-    store = gradient_store(run, checkpoint)
-    if all(len(store.array(spec).missing()) == 0 for spec in specs):
-        return store
-    model = load_model(run.inputs.base, dtype=run.recipe.model.dtype, device=run.recipe.model.device)
-    extractor = GradientExtractor(
-        load_adapter(model, checkpoint.adapter, trainable=True),
-        start_token=run.inputs.renderer.start_token,
-        pad_token=run.inputs.renderer.pad_token,
-        moments=checkpoint.moments() if any(spec.preconditioner != "none" for spec in specs) else None,
-        batch_tokens=run.recipe.extract.batch_tokens,
+    identity = _gradient_identity(run, checkpoint)
+
+    def is_held(spec: GradientSpec) -> bool:
+        return _gradient_artefact(run, identity, spec).is_whole
+
+    wanted = tuple(dict.fromkeys(spec.stored for spec in specs))
+    parts = {spec: () if is_held(spec) else implying(spec, is_held) for spec in wanted}
+    used = tuple(dict.fromkeys(each for spec in wanted for each in parts[spec] or (spec,)))
+    artefacts = {spec: _gradient_artefact(run, identity, spec) for spec in used}
+
+    def make(works: list[Work]) -> None:
+        model = load_model(run.inputs.base, dtype=run.recipe.model.dtype, device=run.recipe.model.device)
+        assert checkpoint is not None and checkpoint.adapter is not None
+        extractor = GradientExtractor(
+            load_adapter(model, checkpoint.adapter, trainable=True),
+            start_token=run.inputs.renderer.start_token,
+            pad_token=run.inputs.renderer.pad_token,
+            moments=checkpoint.moments() if any(spec.preconditioner != "none" for spec in used) else None,
+            batch_tokens=run.recipe.extract.batch_tokens,
+        )
+        named = {work.artefact.name: work for work in works}
+        missing = [spec for spec in used if artefacts[spec].name in named]
+        cost = extract_gradients(
+            extractor, run.inputs.rows, _opened(run, artefacts, identity), missing, say=say, account=shared(works)
+        )
+        say(f"gradients: {len(run.inputs.rows)} examples, {len(missing)} losses, {cost.seconds:.0f} s")
+
+    run.store.ensure_all(list(artefacts.values()), make, say=say)
+    for spec, its in artefacts.items():
+        run.uses.note(f"features/{spec.key}", its, stage="gradients")
+    stored = _opened(run, artefacts, identity)
+    stores: dict[GradientSpec, Store] = {}
+    for spec in wanted:
+        stores[spec] = stored
+        if parts[spec]:
+            say(f"{spec.key}: follows from {' and '.join(each.key for each in parts[spec])}, which are there")
+            stores[spec] = Implied(stored, {"parts": [artefacts[each].name for each in parts[spec]]})
+    return stores
+
+
+def gradients_missing(run: Run, checkpoint: Checkpoint, specs: Sequence[GradientSpec]) -> list[GradientSpec]:
+    """Those of `specs`, as they are stored, that are neither there nor follow from others that are."""
+    identity = _gradient_identity(run, checkpoint)
+
+    def is_held(spec: GradientSpec) -> bool:
+        return _gradient_artefact(run, identity, spec).is_whole
+
+    wanted = dict.fromkeys(spec.stored for spec in specs)
+    return [spec for spec in wanted if not is_held(spec) and not implying(spec, is_held)]
+
+
+def _gradient_identity(run: Run, checkpoint: Checkpoint) -> dict[str, Any]:
+    """What all gradients of a run depend on."""
+    return {
+        **run.inputs.row_identity,
+        "model": model_fingerprint(run.inputs.base),
+        "dtype": run.recipe.model.dtype,
+        "adapter": checkpoint.fingerprint,
+        "start_token": run.inputs.renderer.start_token,
+    }
+
+
+def _gradient_artefact(run: Run, identity: Mapping[str, Any], spec: GradientSpec) -> Artefact:
+    return run.store.artefact("gradients", {**identity, "spec": spec.stored.model_dump(mode="json")})
+
+
+def shared(works: Sequence[Work]) -> Account:
+    """Puts the cost of one pass that fills several artefacts on all of them, in equal parts."""
+
+    def account(*, seconds: float, tokens: int, flops: float | None) -> None:
+        part = 1 / len(works)
+        for work in works:
+            work.add(seconds=seconds * part, tokens=tokens * part, flops=None if flops is None else flops * part)
+
+    return account
+
+
+def _opened(run: Run, artefacts: Mapping[Any, Artefact], identity: Mapping[str, Any]) -> FeatureStore:
+    return FeatureStore(
+        run.store.root,
+        identity=identity,
+        ids=run.inputs.chosen_from.ids,
+        shard_rows=run.recipe.extract.shard_rows,
+        folders={spec: its.folder for spec, its in artefacts.items()},
     )
-    cost = extract_gradients(
-        extractor, run.inputs.rows, store, specs, say=say, account=partial(run.record, "gradients")
-    )
-    say(f"gradients: {store.n} examples, {len(specs)} losses, {cost.seconds:.0f} s")
-    return store
+
+
+def _filled(
+    run: Run,
+    spec: FeatureSpec,
+    kind: str,
+    own: Mapping[str, Any],
+    compute: Callable[[FeatureStore, Account], None],
+    say: Say,
+) -> FeatureStore:
+    """The store of one array that depends on the text of the candidates and on `own`.
+
+    Args:
+        run: Begun.
+        spec: What the array holds.
+        kind: Of the artefact, and its stage in the costs.
+        own: What else the array depends on.
+        compute: Fills the array in a store, telling its cost.
+        say: Told what is waited for.
+    """
+    identity = {**run.inputs.text_identity, **own}
+    artefact = run.store.artefact(kind, {**identity, "spec": spec.stored.model_dump(mode="json")})
+    opened = {spec.stored: artefact}
+
+    def make(work: Work) -> None:
+        compute(_opened(run, opened, identity), shared([work]))
+
+    run.store.ensure(artefact, make, say=say)
+    run.uses.note(f"features/{spec.stored.key}", artefact, stage=kind)
+    return _opened(run, opened, identity)
 
 
 def _embeddings(run: Run, spec: EmbeddingSpec, say: Say) -> FeatureStore:
-    store = _store(run, encoder_identity(spec))
-    if len(store.array(spec).missing()) > 0:
-        encoder, account = encoder_of(run, spec.model), _account(run, "embeddings")
-        extract_embeddings(encoder, run.inputs.chosen_from, store, spec, say=say, account=account)
+    def compute(store: FeatureStore, account: Account) -> None:
+        encoder, pool = encoder_of(run, spec.model), run.inputs.chosen_from
+        extract_embeddings(encoder, pool, store, spec, say=say, account=without_flops(account))
         say(f"embeddings: {store.n} examples by {spec.model}")
-    return store
+
+    return _filled(run, spec, "embeddings", encoder_identity(spec), compute, say)
 
 
 def _similarities(run: Run, spec: SimilaritySpec, say: Say) -> FeatureStore:
     others = run.inputs.others[spec.part]
-    store = _store(run, {**encoder_identity(spec.encoder), spec.part: others.fingerprint})
-    if len(store.array(spec).missing()) > 0:
-        encoder, account = encoder_of(run, spec.encoder.model), _account(run, "similarities")
-        extract_similarities(encoder, run.inputs.chosen_from, others, store, spec, say=say, account=account)
+
+    def compute(store: FeatureStore, account: Account) -> None:
+        encoder, pool = encoder_of(run, spec.encoder.model), run.inputs.chosen_from
+        extract_similarities(encoder, pool, others, store, spec, say=say, account=without_flops(account))
         say(f"similarities: {store.n} examples with {len(others)} of the {spec.part} set, by {spec.encoder.model}")
-    return store
+
+    own = {**encoder_identity(spec.encoder), spec.part: others.fingerprint}
+    return _filled(run, spec, "similarities", own, compute, say)
 
 
-def _account(run: Run, stage: str) -> Account:
-    """Records seconds and tokens; the operations of an encoder are not counted."""
+def without_flops(account: Account) -> Account:
+    """The operations of an encoder are not counted."""
 
-    def account(*, seconds: float, tokens: int, flops: float) -> None:
-        run.record(stage, seconds=seconds, tokens=tokens)
+    def told(*, seconds: float, tokens: int, flops: float | None) -> None:
+        account(seconds=seconds, tokens=tokens, flops=None)
 
-    return account
+    return told
 
 
 def _ratings(run: Run, spec: RatingSpec, say: Say) -> FeatureStore:
     name = model_path(spec.model) if spec.model else run.inputs.base
     limit = max_positions(name) or LONGEST_QUESTION
-    store = _store(run, {"model": model_fingerprint(name), "dtype": run.recipe.model.dtype, "longest_question": limit})
-    if len(store.array(spec).missing()) > 0:
+
+    def compute(store: FeatureStore, account: Account) -> None:
         model = load_model(name, dtype=run.recipe.model.dtype, device=run.recipe.model.device)
         rater = Rater(model, Renderer(load_tokenizer(name), max_tokens=limit), run.recipe.extract.batch_tokens)
-        extract_ratings(rater, run.inputs.chosen_from, store, spec, account=partial(run.record, "ratings"))
+        extract_ratings(rater, run.inputs.chosen_from, store, spec, account=account)
         say(f"ratings: {store.n} examples, {len(spec.prompts)} questions each, by {spec.model or 'the base model'}")
-    return store
+
+    own = {"model": model_fingerprint(name), "dtype": run.recipe.model.dtype, "longest_question": limit}
+    return _filled(run, spec, "ratings", own, compute, say)
 
 
-def _losses(run: Run, specs: Sequence[LossSpec], say: Say) -> FeatureStore:
-    """Losses of one model."""
-    other = specs[0].model
-    name = model_path(other) if other else run.inputs.base
-    checkpoint = warm_up(run, say=say) if specs[0].warmup else None
-    limit = max_positions(name) or LONGEST_QUESTION if other else run.inputs.max_tokens
-    own = {"model": model_fingerprint(name), "dtype": run.recipe.model.dtype, "longest": limit}
-    store = _store(run, own if checkpoint is None else {**own, "adapter": checkpoint.fingerprint})
-    missing = [spec for spec in specs if len(store.array(spec).missing()) > 0]
-    if not missing:
-        return store
-    renderer = Renderer(load_tokenizer(name), max_tokens=limit) if other else run.inputs.renderer
-    rows = render_pool(run.inputs.chosen_from, renderer).rows if other else tuple(run.inputs.rows)
-    base = load_model(name, dtype=run.recipe.model.dtype, device=run.recipe.model.device)
-    adapter = None if checkpoint is None else checkpoint.adapter
-    model = base if adapter is None else load_adapter(base, adapter)
-    for spec in missing:
+def _losses(run: Run, spec: LossSpec, say: Say) -> FeatureStore:
+    """Losses of the base model, of the base model after the warm-up, or of another model."""
+    name = model_path(spec.model) if spec.model else run.inputs.base
+    adapter = warm_up(run, say=say).adapter if spec.warmup else None
+    limit = (max_positions(name) or LONGEST_QUESTION) if spec.model else run.inputs.max_tokens
+
+    def compute(store: FeatureStore, account: Account) -> None:
+        renderer = Renderer(load_tokenizer(name), max_tokens=limit) if spec.model else run.inputs.renderer
+        rows = render_pool(run.inputs.chosen_from, renderer).rows if spec.model else tuple(run.inputs.rows)
+        base = load_model(name, dtype=run.recipe.model.dtype, device=run.recipe.model.device)
         extract_losses(
-            model,
+            base if adapter is None else load_adapter(base, adapter),
             rows,
             store,
             spec,
             start_token=renderer.start_token,
             pad_token=renderer.pad_token,
             batch_tokens=run.recipe.extract.batch_tokens,
-            account=partial(run.record, "losses"),
+            account=account,
         )
-    kinds, read = ", ".join(spec.loss for spec in specs), len(rows) - rows.count(None)
-    say(f"losses: {read} of {store.n} examples ({kinds}), by {other or 'the base model'}")
-    return store
+        read = len(rows) - rows.count(None)
+        say(f"losses: {read} of {store.n} examples ({spec.loss}), by {spec.model or 'the base model'}")
+
+    own = {"model": model_fingerprint(name), "dtype": run.recipe.model.dtype, "longest": limit}
+    own |= {} if adapter is None else {"adapter": warm_up(run, say=say).fingerprint}
+    own |= {} if spec.model else {"tokens": run.inputs.row_identity["tokens"]}
+    return _filled(run, spec, "losses", own, compute, say)
 
 
-def _lengths(run: Run, spec: LengthSpec) -> FeatureStore:
-    store = _store(run, {})
-    extract_lengths(run.inputs.rows, store, spec)
-    return store
+def _lengths(run: Run, spec: LengthSpec, say: Say) -> FeatureStore:
+    own = {"tokens": run.inputs.row_identity["tokens"]}
+    return _filled(run, spec, "lengths", own, lambda store, account: extract_lengths(run.inputs.rows, store, spec), say)
 
 
-def _importance(run: Run, spec: ImportanceSpec) -> FeatureStore:
+def _importance(run: Run, spec: ImportanceSpec, say: Say) -> FeatureStore:
     target = run.inputs.others[spec.part]
-    store = _store(run, {spec.part: target.fingerprint})
-    extract_importance(run.inputs.chosen_from, target, store, spec, account=_account(run, "importance"))
-    return store
+
+    def compute(store: FeatureStore, account: Account) -> None:
+        extract_importance(run.inputs.chosen_from, target, store, spec, account=without_flops(account))
+
+    return _filled(run, spec, "importance", {spec.part: target.fingerprint}, compute, say)
 
 
-def _column(run: Run, spec: ColumnSpec) -> FeatureStore:
+def _column(run: Run, spec: ColumnSpec, say: Say) -> FeatureStore:
     pool = run.inputs.chosen_from
-    store = _store(run, columns_identity(pool, spec.column))
-    extract_column(pool, store, spec)
-    return store
+    own = columns_identity(pool, spec.column)
+    return _filled(run, spec, "columns", own, lambda store, account: extract_column(pool, store, spec), say)
 
 
-def _labels(run: Run, spec: LabelSpec) -> FeatureStore:
+def _labels(run: Run, spec: LabelSpec, say: Say) -> FeatureStore:
     pool, by = run.inputs.chosen_from, encoder_identity(EmbeddingSpec(model=spec.encoder)) if spec.encoder else {}
-    store = _store(run, {**columns_identity(pool, spec.column), **by})
-    encoder = encoder_of(run, spec.encoder) if spec.encoder else None
-    extract_labels(pool, store, spec, encoder, account=_account(run, "labels"))
-    return store
+
+    def compute(store: FeatureStore, account: Account) -> None:
+        encoder = encoder_of(run, spec.encoder) if spec.encoder else None
+        extract_labels(pool, store, spec, encoder, account=without_flops(account))
+
+    return _filled(run, spec, "labels", {**columns_identity(pool, spec.column), **by}, compute, say)

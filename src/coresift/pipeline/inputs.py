@@ -1,5 +1,7 @@
 """What a run works on: the pool, its rendering, and which examples may be chosen, scored on, or neither."""
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -9,7 +11,7 @@ from coresift import fingerprints, world
 from coresift.budget import Budget
 from coresift.data.pool import Pool
 from coresift.data.readers import read_pool
-from coresift.data.splits import random_positions
+from coresift.data.splits import held_out_groups, random_positions
 from coresift.errors import DataError
 from coresift.evaluation.scores import HeldOut
 from coresift.features.utilities import OtherSet
@@ -30,16 +32,27 @@ def model_path(name: str) -> str:
 
 @dataclass(frozen=True)
 class Inputs:
-    """The inputs of a recipe, read once, on first use."""
+    """The inputs of a recipe, read once, on first use.
+
+    Attributes:
+        recipe: Names them.
+        timed: Counts the time of a stage while it is open.
+        twin: Inputs with the same pool and model, whose pool and rendering serve these too.
+    """
 
     recipe: Recipe
+    timed: Callable[[str], AbstractContextManager[None]] = lambda stage: nullcontext()
+    twin: "Inputs | None" = None
 
     @cached_property
     def pool(self) -> Pool:
         """Everything that was read, chosen from or not."""
+        if self.twin is not None:
+            return self.twin.pool
         settings = self.recipe.pool
-        pool = world.pool() if settings.path == WORLD else read_file(settings)
-        return pool.without_duplicates() if settings.deduplicate == "drop" else pool
+        with self.timed("reading"):
+            pool = world.pool() if settings.path == WORLD else read_file(settings)
+            return pool.without_duplicates() if settings.deduplicate == "drop" else pool
 
     @cached_property
     def others(self) -> dict[OtherSet, Pool]:
@@ -78,6 +91,8 @@ class Inputs:
     @cached_property
     def rendered(self) -> RenderedPool:
         """The pool as tokens; examples longer than `max_tokens` are excluded."""
+        if self.twin is not None:
+            return self.twin.rendered
         rendered = render_pool(self.pool, self.renderer)
         if len(rendered.fits) == 0:
             raise DataError(
@@ -102,7 +117,19 @@ class Inputs:
             raise DataError(
                 f"pool.held_out={share} leaves nothing to choose from: {len(fits)} examples fit. Ask for less."
             )
-        return np.sort(fits[list(random_positions(len(fits), size, seed=self.recipe.seed, name="held-out"))])
+        groups = self._duplicates_among(fits)
+        drawn = held_out_groups(len(fits), size, groups, seed=self._test_seed, name="held-out")
+        return np.sort(fits[list(drawn)])
+
+    @property
+    def _test_seed(self) -> int:
+        return self.recipe.seed if self.recipe.test_seed is None else self.recipe.test_seed
+
+    def _duplicates_among(self, positions: np.ndarray) -> list[list[int]]:
+        """Groups of exact duplicates as places among `positions`: a test example leaves no copy behind."""
+        place_of = {int(position): place for place, position in enumerate(positions)}
+        groups = ([place_of[each] for each in group if each in place_of] for group in self.pool.duplicates)
+        return [group for group in groups if len(group) > 1]
 
     @cached_property
     def cleaning(self) -> Cleaning:
@@ -155,19 +182,50 @@ class Inputs:
 
     @cached_property
     def fingerprints(self) -> dict[str, str]:
-        """What the features of the candidates depend on, besides the model and its adapter."""
-        tokens = np.concatenate([np.array([len(row.tokens), *row.tokens]) for row in self.rows])
-        masks = np.concatenate([np.array(row.response) for row in self.rows])
+        """What a coreset says that it was chosen from."""
         return {
             "pool": self.pool.fingerprint,
             "candidates": self.chosen_from.fingerprint,
+            "tokens": self.row_identity["tokens"],
+        }
+
+    @cached_property
+    def row_identity(self) -> dict[str, str]:
+        """What depends on the candidates as tokens depends on: neither on their sources nor on the rest of the pool."""
+        tokens = np.concatenate([np.array([len(row.tokens), *row.tokens]) for row in self.rows])
+        masks = np.concatenate([np.array(row.response) for row in self.rows])
+        return {
+            "ids": fingerprints.of_json(self.chosen_from.ids),
             "tokens": fingerprints.of_bytes(tokens.astype(np.int64).tobytes() + masks.tobytes()),
         }
+
+    @cached_property
+    def text_identity(self) -> dict[str, str]:
+        """What depends on the candidates as text depends on."""
+        texts = [example.content_key for example in self.chosen_from]
+        return {"ids": fingerprints.of_json(self.chosen_from.ids), "texts": fingerprints.of_json(texts)}
 
     @property
     def all_fingerprints(self) -> dict[str, str]:
         """The same, and those of the sets beside the pool: what a coreset says it was chosen from."""
         return {**self.fingerprints, **{name: pool.fingerprint for name, pool in self.others.items()}}
+
+    @cached_property
+    def tests(self) -> dict[str, HeldOut]:
+        """Everything that models are scored on in a comparison: `test`, and `second` where the recipe names one."""
+        found = {"test": self.held_out, "second": self._second}
+        return {name: its for name, its in found.items() if its is not None}
+
+    @property
+    def _second(self) -> HeldOut | None:
+        named = self.recipe.evaluate.second
+        if named is None:
+            return None
+        if named == WORLD:
+            items = world.test_items_like_the_pool()
+            return self._scored_on(Pool([item.example for item in items]), tuple(item.kind for item in items))
+        pool = read_pool(named, skip_bad_rows=self.recipe.pool.skip_bad_rows)
+        return self._scored_on(pool, ("",) * len(pool))
 
     @cached_property
     def held_out(self) -> HeldOut | None:

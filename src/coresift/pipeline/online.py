@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from coresift import __version__, files, fingerprints
+from coresift.artefacts.store import Work
 from coresift.budget import Budget
 from coresift.coreset import Coreset
 from coresift.errors import DataError, SettingsError
@@ -26,13 +27,13 @@ from coresift.pipeline.estimates import errors_in_words, estimate_errors
 from coresift.pipeline.features import fill
 from coresift.pipeline.online_settings import NEEDS
 from coresift.pipeline.runs import Run
-from coresift.pipeline.tuning import Say, account, asks_the_warm_up, warm_up
+from coresift.pipeline.tuning import Say, asks_the_warm_up, training_seed, warm_up
 from coresift.policy import OnlineProblem, Policy
 from coresift.savepoints import InFolder, Savepoints
-from coresift.seeds import derive, generator
+from coresift.seeds import generator
 from coresift.submodular.clustering import k_means
 from coresift.training.costs import forward_flops
-from coresift.training.rounds import Rounds, train_rounds
+from coresift.training.rounds import Rounds, rounds_inputs, train_rounds
 from coresift.training.trace import FILE, read_trace
 
 SCORES = "difficulty.npz"
@@ -52,26 +53,27 @@ def trained_in_rounds(run: Run, *, say: Say = print) -> Rounds:
         SelectionError: If policy and pool do not fit together.
     """
     settings = _possible(run)
-    run.begin()
-    scores = scored(run, say=say)
-    done = (run.folder / "final" / FILE).exists()
-    result = train_rounds(
-        run.inputs.base,
-        run.inputs.rows,
-        run.recipe.method,
-        problem(run, scores, say=say),
-        out=run.folder / "final",
-        settings=settings,
-        loop=run.recipe.online.loop,
-        seed=derive(run.recipe.seed, "online training"),
-        device=run.recipe.model.device,
-        say=say,
-    )
-    account(run, "training in rounds", result.checkpoint, done)
-    if not done:
+    run.begin(say=say)
+    known = problem(run, scored(run, say=say), say=say)
+    base, rows, policy = run.inputs.base, run.inputs.rows, run.recipe.method
+    shared: dict[str, Any] = {
+        "settings": settings,
+        "loop": run.recipe.online.loop,
+        "seed": training_seed(run, "online training"),
+        "device": run.recipe.model.device,
+    }
+
+    def make(work: Work) -> None:
+        result = train_rounds(base, rows, policy, known, out=work.folder, say=say, **shared)
+        summary = result.checkpoint.summary
+        work.add(seconds=summary["seconds"], tokens=summary["tokens"], flops=summary["flops"])
         for line in result_in_words(result):
             say(line)
-    return result
+
+    identity = rounds_inputs(base, rows, policy, known, **shared)
+    artefact = run.store.ensure(run.store.artefact("training", identity), make, say=say)
+    run.uses.note("final", artefact, stage="training in rounds")
+    return train_rounds(base, rows, policy, known, out=artefact.folder, say=say, **shared)
 
 
 def _possible(run: Run) -> Any:
@@ -90,7 +92,7 @@ def _possible(run: Run) -> Any:
 
 def prepared(run: Run, *, say: Say = print) -> None:
     """Everything that is computed before the first round."""
-    run.begin()
+    run.begin(say=say)
     scored(run, say=say)
     _features(run, say)
 
@@ -106,7 +108,7 @@ def problem(run: Run, scores: Difficulty | None, *, say: Say = print) -> OnlineP
         difficulty=scores.values if scores is not None and "difficulty" in known else None,
         groups=tasks(run, say=say),
         features=_features(run, say),
-        pool=fingerprints.of_json(run.inputs.fingerprints),
+        pool=fingerprints.of_json(run.inputs.row_identity),
     )
 
 
@@ -157,20 +159,19 @@ def scored(run: Run, *, say: Say = print) -> Difficulty | None:
     needed = NEEDS.get(run.recipe.method.name, ())
     if len(needed) == 0:
         return None
-    identity = _identity(run, say)
-    path = run.folder / "difficulty" / SCORES
-    note = path.with_suffix(".json")
-    if path.exists() and note.exists() and note.read_text(encoding="utf-8") == _text(identity):
-        return _read(path)
-    began = time.perf_counter()
-    parts = InFolder(path.parent / "parts", {**identity, "batch_tokens": run.recipe.online.batch_tokens})
-    found, flops = _measure(run, "difficulty" in needed, parts, say)
-    run.record("difficulty", seconds=time.perf_counter() - began, tokens=found.tokens, flops=flops)
-    _write(path, found)
-    files.write_text(note, _text(identity))
-    shutil.rmtree(parts.folder, ignore_errors=True)
-    say(scores_in_words(found, "difficulty" in needed))
-    return found
+
+    def make(work: Work) -> None:
+        began = time.perf_counter()
+        parts = InFolder(work.folder / "parts", {"batch_tokens": run.recipe.online.batch_tokens})
+        found, flops = _measure(run, "difficulty" in needed, parts, say)
+        work.add(seconds=time.perf_counter() - began, tokens=found.tokens, flops=flops)
+        _write(work.folder / SCORES, found)
+        shutil.rmtree(parts.folder, ignore_errors=True)
+        say(scores_in_words(found, "difficulty" in needed))
+
+    artefact = run.store.ensure(run.store.artefact("difficulty", _identity(run, say)), make, say=say)
+    run.uses.note("difficulty", artefact, stage="difficulty")
+    return _read(artefact.folder / SCORES)
 
 
 def _identity(run: Run, say: Say) -> dict[str, Any]:
@@ -178,7 +179,7 @@ def _identity(run: Run, say: Say) -> dict[str, Any]:
     settings = run.recipe.online
     warm = warm_up(run, say=say) if asks_the_warm_up(run) else None
     return {
-        **run.inputs.fingerprints,
+        **run.inputs.row_identity,
         "model": model_fingerprint(run.inputs.base),
         "adapter": None if warm is None else warm.fingerprint,
         "dtype": run.recipe.model.dtype,
@@ -186,10 +187,6 @@ def _identity(run: Run, say: Say) -> dict[str, Any]:
         "keep_unhelpful": settings.keep_unhelpful,
         "needed": list(NEEDS[run.recipe.method.name]),
     }
-
-
-def _text(identity: dict[str, Any]) -> str:
-    return fingerprints.of_json(identity) + "\n"
 
 
 def _measure(run: Run, difficulty: bool, savepoints: Savepoints, say: Say) -> tuple[Difficulty, float]:

@@ -6,33 +6,50 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from coresift import __version__, files, fingerprints
 from coresift.coreset import Coreset
 from coresift.data.pool import Example
 from coresift.pipeline import sets
-from coresift.pipeline.features import gradient_store
+from coresift.pipeline.features import fill
 from coresift.pipeline.online import is_online, rounds_of
-from coresift.pipeline.runs import Run, read_json
+from coresift.pipeline.runs import Run
 from coresift.pipeline.stages import select
-from coresift.pipeline.tuning import Say, gradient_specs, warmup
+from coresift.pipeline.tuning import Say, gradient_specs
 from coresift.report.page import write_report
 from coresift.report.view import RunView
 
+DRAWN_FROM = "drawn-from.json"
 TEXT_LENGTH = 400
 """Characters of an example that the page shows."""
 
 
 def report(run: Run, *, say: Say = print) -> Path:
     """Draw the page from what is there; scores and training appear once they exist."""
-    view = gather(run, select(run, say=say))
-    page = write_report(view, run.folder / "report")
+    coreset = select(run, say=say)
+    folder, identity = run.folder / "report", _identity(run)
+    page = folder / "index.html"
+    if not (page.exists() and files.read_object(folder / DRAWN_FROM).get("drawn from") == identity):
+        with run.timed("figures"):
+            write_report(gather(run, coreset), folder)
+            files.write_json(folder / DRAWN_FROM, {"drawn from": identity})
+        run.made(0.0)
     say(f"page: {page}")
     return page
+
+
+def _identity(run: Run) -> str:
+    """Everything that the page shows."""
+    scores = files.read_object(run.folder / "scores.json")
+    settings = run.recipe.model_dump(mode="json")
+    return fingerprints.of_json(
+        [__version__, settings, dict(run.resolved.origins), run.uses.names, scores, run.inputs.all_fingerprints]
+    )
 
 
 def gather(run: Run, coreset: Coreset) -> RunView:
     """Everything the page shows, as plain values."""
     pool, rendered = run.inputs.pool, run.inputs.rendered
-    scores = read_json(run.folder / "scores.json", {"rows": []})
+    scores = {"rows": [], **files.read_object(run.folder / "scores.json")}
     return RunView(
         name=run.recipe.name,
         method=run.recipe.selector.name,
@@ -56,7 +73,7 @@ def gather(run: Run, coreset: Coreset) -> RunView:
         origins=run.resolved.origins,
         source=run.resolved.source,
         budget=str(coreset.provenance.get("budget", "")),
-        weighting=read_json(run.folder / "final" / "training.json", {}).get("weighting"),
+        weighting=files.read_object(run.folder / "final" / "training.json").get("weighting"),
         trials=coreset.diagnostics.get("trials") or [],
         spaces=_spaces(run),
         texts=[_text(example) for example in pool],
@@ -115,12 +132,10 @@ def _text(example: Example) -> str:
 
 def _spaces(run: Run) -> dict[str, np.ndarray]:
     """Both gradient spaces on their two leading principal directions; NaN where an example has no features."""
-    checkpoint = None if is_online(run) else warmup(run)
-    if checkpoint is None:
-        return {}
-    store = gradient_store(run, checkpoint)
+    specs = [] if is_online(run) else gradient_specs(run)
+    store = fill(run, specs, say=lambda line: None)
     spaces: dict[str, np.ndarray] = {}
-    for spec in gradient_specs(run):
+    for spec in specs:
         flat = np.full((len(run.inputs.pool), 2), np.nan)
         flat[run.inputs.candidates] = plane(store[spec])
         spaces[spec.loss] = flat

@@ -2,27 +2,29 @@
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from coresift import files
+from coresift.artefacts.store import Work
 from coresift.coreset import Coreset
 from coresift.evaluation.scores import HeldOut, Scores, mean_and_spread, score, score_in_context
 from coresift.evaluation.settings import InContext
 from coresift.models.encoders import Encoder, read_layout
 from coresift.models.load import load_model, model_fingerprint
 from coresift.pipeline.inputs import model_path
-from coresift.pipeline.runs import Run, read_json
+from coresift.pipeline.runs import Run
 from coresift.pipeline.stages import comparisons, select, train
 from coresift.pipeline.tuning import Say
 from coresift.pipeline.utilities import encoder_of
 from coresift.training.checkpoints import Checkpoint, load_trained
 
-PREPARATION = (
+SELECTION_STAGES = (
     *("warm-up", "gradients", "embeddings", "similarities", "ratings", "losses", "labels", "importance"),
     *("pilot", "utilities", "difficulty", "selection"),
 )
 """Stages that a method pays for before its final training."""
+SCORES, ITEMS = "scores.json", "items.json"
+"""Means over the test, and the score of every test example, in its order."""
 
 
 def evaluate(run: Run, *, say: Say = print) -> list[dict[str, Any]]:
@@ -37,7 +39,7 @@ def evaluate(run: Run, *, say: Say = print) -> list[dict[str, Any]]:
     if run.inputs.held_out is None:
         say("nothing is scored: pool.held_out is 0 and evaluate.test names no test examples")
         return []
-    singles = {name: _score_one(run, name, checkpoint, say) for name, checkpoint in trained.items()}
+    singles = {name: score_one(run, name, checkpoint, say) for name, checkpoint in trained.items()}
     rows = [
         _row(run, group, [singles[name] for name in names], [trained[name].summary for name in names])
         for group, names in _grouped(trained).items()
@@ -45,7 +47,7 @@ def evaluate(run: Run, *, say: Say = print) -> list[dict[str, Any]]:
     if in_context is not None:
         rows += _rows_in_context(run, in_context, say)
     if run.recipe.compare.base:
-        rows.append(_row(run, "none (base model)", [_score_one(run, "base", None, say)], []))
+        rows.append(_row(run, "none (base model)", [score_one(run, "base", None, say)], []))
     files.write_json(run.folder / "scores.json", {"test_examples": len(run.inputs.held_out.pool), "rows": rows})
     return rows
 
@@ -64,9 +66,22 @@ def _without_repeat(name: str) -> str:
     return row if row in ("random", "balanced-random") else name
 
 
-def _score_one(run: Run, name: str, checkpoint: Checkpoint | None, say: Say) -> dict[str, Any]:
-    held_out = _held_out(run)
-    depends = {"test": held_out.fingerprint, "model": "base" if checkpoint is None else checkpoint.fingerprint}
+def score_one(run: Run, name: str, checkpoint: Checkpoint | None, say: Say, *, test: str = "test") -> dict[str, Any]:
+    """Scores of one model on one test of the run.
+
+    Args:
+        run: Begun.
+        name: As in the table: the method, `random-0`, `base`, ...
+        checkpoint: What was trained; None for the untuned model.
+        say: Told scores that were made now.
+        test: Which of `Inputs.tests`.
+
+    Returns:
+        `loss`, `accuracy`, `metrics`, and `items`, the file of the scores of every test example.
+    """
+    held_out = run.inputs.tests[test]
+    depends = {"test": held_out.fingerprint, "model": model_fingerprint(run.inputs.base)}
+    depends |= {"adapter": None if checkpoint is None else checkpoint.fingerprint, "dtype": run.recipe.model.dtype}
 
     def scored() -> Scores:
         where = {"dtype": run.recipe.model.dtype, "device": run.recipe.model.device}
@@ -76,7 +91,8 @@ def _score_one(run: Run, name: str, checkpoint: Checkpoint | None, say: Say) -> 
         tokens, judge = settings.batch_tokens, settings.judge
         return score(model, held_out, run.inputs.renderer, batch_tokens=tokens, encoder=encoder, judge=judge)
 
-    return _once(run, _scores_file(run, name), name, {**depends, **_metric_tools(run)}, scored, say)
+    role = f"scores/{_place(run, name)}" + ("" if test == "test" else f"-{test}")
+    return _once(run, role, name, {**depends, **_metric_tools(run)}, scored, say)
 
 
 def _rows_in_context(run: Run, settings: InContext, say: Say) -> list[dict[str, Any]]:
@@ -107,24 +123,25 @@ def _score_in_context(run: Run, name: str, subset: Coreset, settings: InContext,
         encoder, judge = _encoder(run, named is not None), run.recipe.evaluate.judge
         return score_in_context(model, held_out, shown, run.inputs.renderer, settings, encoder=encoder, judge=judge)
 
-    path = _scores_file(run, name).with_name("in_context.json")
-    return _once(run, path, f"{name}, in context", depends, scored, say)
+    return _once(run, f"scores/{_place(run, name)}-in-context", f"{name}, in context", depends, scored, say)
 
 
 def _once(
-    run: Run, path: Path, name: str, depends: dict[str, Any], scored: Callable[[], Scores], say: Say
+    run: Run, role: str, name: str, depends: dict[str, Any], scored: Callable[[], Scores], say: Say
 ) -> dict[str, Any]:
-    """Scores from their file if they were made from the same things, else made now and kept."""
-    known: dict[str, Any] = read_json(path, {})
-    if known.get("depends") == depends:
-        return known
-    began = time.perf_counter()
-    scores = scored().to_json()
-    run.record("evaluation", seconds=time.perf_counter() - began)
-    scores["depends"] = depends
-    files.write_json(path, scores)
-    say(f"scores of {name}: {_in_words(scores)}")
-    return scores
+    """Scores as an artefact: found if somebody made them from the same things, else made now."""
+
+    def make(work: Work) -> None:
+        began = time.perf_counter()
+        scores = scored()
+        work.add(seconds=time.perf_counter() - began)
+        files.write_json(work.folder / ITEMS, scores.each)
+        files.write_json(work.folder / SCORES, scores.to_json())
+        say(f"scores of {name}: {_in_words(scores.to_json())}")
+
+    artefact = run.store.ensure(run.store.artefact("scores", depends), make, say=say)
+    run.uses.note(role, artefact, stage="evaluation")
+    return {**files.read_object(artefact.folder / SCORES), "items": str(artefact.folder / ITEMS)}
 
 
 def _in_words(scores: Mapping[str, Any]) -> str:
@@ -169,11 +186,10 @@ def _metric_tools(run: Run) -> dict[str, Any]:
     return tools
 
 
-def _scores_file(run: Run, name: str) -> Path:
+def _place(run: Run, name: str) -> str:
+    """Where the scores of a row of the table are linked: `final`, `random-0`, `unweighted`, ..."""
     method = run.recipe.selector.name
-    if name == method:
-        return run.folder / "final" / "scores.json"
-    return run.folder / "compare" / name.removeprefix(f"{method}, ") / "scores.json"
+    return "final" if name == method else name.removeprefix(f"{method}, ")
 
 
 def _row(
@@ -193,15 +209,16 @@ def _row(
         summaries: Of each repeat's training; none where nothing was trained.
         examples: How many examples there are where nothing was trained.
     """
-    paid = PREPARATION if name.startswith(run.recipe.selector.name) else ()
+    paid = SELECTION_STAGES if name.startswith(run.recipe.selector.name) else ()
     before = {stage: cost for stage, cost in run.costs.items() if stage in paid}
-    warm_up_tokens = before.get("warm-up", {}).get("tokens") or 0
+    tokens_before = sum(cost["tokens"] or 0 for cost in before.values())
     seconds = [summary["seconds"] for summary in summaries]
     return {
         "name": name,
         "seeds": len(scores),
         "examples": summaries[0]["examples"] if summaries else examples,
-        "tokens": round(_mean([summary["tokens"] for summary in summaries]) + warm_up_tokens),
+        "steps": round(_mean([summary["steps"] for summary in summaries])),
+        "tokens": round(_mean([summary["tokens"] for summary in summaries]) + tokens_before),
         "seconds": round(_mean(seconds) + sum(cost["seconds"] for cost in before.values()), 2),
         **_pooled(scores),
         **({"in_context": True} if name.endswith(", in context") else {}),

@@ -2,13 +2,13 @@
 
 import time
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
 from coresift import files
+from coresift.artefacts.store import Work
 from coresift.budget import Budget
 from coresift.data.pool import Example, Pool
 from coresift.extract.embeddings import embedding_identity, text_of
@@ -21,10 +21,12 @@ from coresift.features.utility_store import Group, UtilityStore
 from coresift.models.encoders import Encoder, load_encoder
 from coresift.models.load import load_model, load_tokenizer, model_fingerprint
 from coresift.pipeline.inputs import model_path
-from coresift.pipeline.runs import Run, read_json
+from coresift.pipeline.runs import Run
 from coresift.pipeline.tuning import Say
 from coresift.problem import Selector
 from coresift.selectors import Delift
+
+PLAN = "pairs.json"
 
 
 def settled(run: Run, *, say: Say = print) -> Selector:
@@ -45,12 +47,8 @@ def plan_facts(run: Run) -> dict[str, Any] | None:
     """The plan of pairs that a run was made with; None where the recipe says the pairs itself."""
     if getattr(run.recipe.selector, "pairs", None) != "auto":
         return None
-    facts: dict[str, Any] | None = read_json(_plan_file(run), {}).get("plan")
+    facts: dict[str, Any] | None = files.read_object(run.folder / "pairs" / PLAN).get("plan")
     return facts
-
-
-def _plan_file(run: Run) -> Path:
-    return run.folder / "pairs.json"
 
 
 def _plan(run: Run, method: Delift, spec: UtilitySpec, say: Say) -> PairPlan:
@@ -58,19 +56,21 @@ def _plan(run: Run, method: Delift, spec: UtilitySpec, say: Say) -> PairPlan:
     piloted = needs_pilot(len(pool), method.most_pairs)
     own = encoder_identity(method.embedding) if piloted else {}
     depends = {**_identity(run), **own, "spec": spec.model_dump(mode="json"), "size": size, "most": method.most_pairs}
-    known = read_json(_plan_file(run), {})
-    if known.get("depends") == depends:
-        return PairPlan(**known["plan"])
-    if piloted:
-        plan = _pilot(run, method, spec, size, say)
-    else:
-        plan = plan_pairs(len(pool), size, method.most_pairs, utilities=None, embeddings=None)
-    files.write_json(_plan_file(run), {"plan": plan.facts, "depends": depends})
-    say(f"pairs: {plan.reason}")
-    return plan
+
+    def make(work: Work) -> None:
+        if piloted:
+            plan = _pilot(run, method, spec, size, work, say)
+        else:
+            plan = plan_pairs(len(pool), size, method.most_pairs, utilities=None, embeddings=None)
+        files.write_json(work.folder / PLAN, {"plan": plan.facts})
+        say(f"pairs: {plan.reason}")
+
+    artefact = run.store.ensure(run.store.artefact("pairs", depends), make, say=say)
+    run.uses.note("pairs", artefact, stage="pilot")
+    return PairPlan(**files.read_object(artefact.folder / PLAN)["plan"])
 
 
-def _pilot(run: Run, method: Delift, spec: UtilitySpec, size: int, say: Say) -> PairPlan:
+def _pilot(run: Run, method: Delift, spec: UtilitySpec, size: int, work: Work, say: Say) -> PairPlan:
     began, encoder = time.perf_counter(), encoder_of(run, method.encoder)
     scorer = _scorer(run, spec, say)
 
@@ -78,7 +78,7 @@ def _pilot(run: Run, method: Delift, spec: UtilitySpec, size: int, say: Say) -> 
         return encoder.encode([text_of(each, method.text) for each in examples]).rows
 
     plan = measured_plan(scorer, embed, run.inputs.chosen_from, size, method.most_pairs, seed=method.pairs_seed)
-    run.record("pilot", seconds=time.perf_counter() - began, tokens=scorer.tokens, flops=scorer.flops)
+    work.add(seconds=time.perf_counter() - began, tokens=scorer.tokens, flops=scorer.flops)
     return plan
 
 
@@ -107,7 +107,8 @@ def encoder_identity(spec: EmbeddingSpec) -> dict[str, str]:
 def _identity(run: Run) -> dict[str, Any]:
     """What every utility depends on besides its spec and the sets beside the pool."""
     return {
-        **run.inputs.fingerprints,
+        **run.inputs.text_identity,
+        "tokens": run.inputs.row_identity["tokens"],
         "model": model_fingerprint(run.inputs.base),
         "dtype": run.recipe.model.dtype,
     }
@@ -129,7 +130,7 @@ def _scorer(run: Run, spec: UtilitySpec, say: Say) -> UtilityScorer:
 def utilities(
     run: Run, specs: Sequence[UtilitySpec], *, embeddings: Features, say: Say = print
 ) -> dict[UtilitySpec, UtilityStore]:
-    """The kernels of `specs` in the run folder, computed as far as they are missing.
+    """The kernels of `specs`, computed as far as nobody has.
 
     Args:
         run: Begun.
@@ -137,32 +138,51 @@ def utilities(
         embeddings: Where the candidates of specs that have some come from.
         say: Told what is done, and what could not be scored.
     """
-    stores = {spec: _store(run, spec, embeddings) for spec in specs}
-    missing = [spec for spec, store in stores.items() if len(store.array(spec).missing()) > 0]
-    if len(missing) > 0:
-        scorer = _scorer(run, missing[0], say)
-        examples: dict[Group, Pool] = {"pool": run.inputs.chosen_from}
-        for name, pool in run.inputs.others.items():
-            examples[name] = pool
-        for spec in missing:
-            account = partial(run.record, "utilities")
-            cost = extract_utilities(scorer, stores[spec], spec, examples, say=say, account=account)
-            say(f"utilities: {stores[spec].array(spec).n_pairs:,} pairs, part {spec.part}, {cost.seconds:.0f} s")
-    return stores
+    examples: dict[Group, Pool] = {"pool": run.inputs.chosen_from}
+    for name, pool in run.inputs.others.items():
+        examples[name] = pool
+    scorers: list[UtilityScorer] = []
+
+    def scorer(spec: UtilitySpec) -> UtilityScorer:
+        if len(scorers) == 0:
+            scorers.append(_scorer(run, spec, say))
+        return scorers[0]
+
+    def filled(spec: UtilitySpec) -> UtilityStore:
+        identity = {**_store_identity(run, spec), "spec": spec.stored.model_dump(mode="json")}
+        artefact = run.store.artefact("utilities", identity)
+
+        def make(work: Work) -> None:
+            store = _store(run, spec, embeddings, artefact.folder)
+            cost = extract_utilities(scorer(spec), store, spec, examples, say=say, account=work.add)
+            say(f"utilities: {store.array(spec).n_pairs:,} pairs, part {spec.part}, {cost.seconds:.0f} s")
+
+        run.store.ensure(artefact, make, say=say)
+        run.uses.note(f"features/{spec.stored.key}", artefact, stage="utilities")
+        return _store(run, spec, embeddings, artefact.folder)
+
+    return {spec: filled(spec) for spec in specs}
 
 
-def _store(run: Run, spec: UtilitySpec, embeddings: Features) -> UtilityStore:
-    """The store of one spec: it depends on a set beside the pool only if the spec looks at it."""
+def _store_identity(run: Run, spec: UtilitySpec) -> dict[str, Any]:
+    """A kernel depends on a set beside the pool only if its spec looks at it."""
+    other = other_set(spec)
+    beside: dict[str, str] = {} if other is None else {other: run.inputs.others[other].fingerprint}
+    near = {} if spec.encoder is None else encoder_identity(spec.encoder)
+    return {**_identity(run), **near, **beside}
+
+
+def _store(run: Run, spec: UtilitySpec, embeddings: Features, folder: Path) -> UtilityStore:
     other = other_set(spec)
     beside = {} if other is None else {other: run.inputs.others[other]}
-    near = {} if spec.encoder is None else encoder_identity(spec.encoder)
     return UtilityStore(
-        run.folder / "features",
-        identity={**_identity(run), **near, **{name: pool.fingerprint for name, pool in beside.items()}},
+        run.store.root,
+        identity=_store_identity(run, spec),
         pool=run.inputs.chosen_from.ids,
         target=beside["target"].ids if "target" in beside else (),
         existing=beside["existing"].ids if "existing" in beside else (),
         embeddings=embeddings,
+        folders={spec.stored: folder},
     )
 
 

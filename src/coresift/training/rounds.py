@@ -23,13 +23,13 @@ from coresift.models.render import Rendered
 from coresift.policy import MOST_ROUNDS, Observation, OnlineProblem, Plan, Policy, Round, State
 from coresift.progress import Progress
 from coresift.seeds import derive, generator
-from coresift.training.build import build_trainer, load_base, precision, rising_steps
+from coresift.training.build import build_trainer, load_base, rising_steps
 from coresift.training.checkpoints import Checkpoint
 from coresift.training.observed import ObservedTrainer, ObservingCollator, RoundOrder, Seen
 from coresift.training.rates import Rates
 from coresift.training.settings import LoopSettings, TrainSettings
 from coresift.training.trace import FILE, drop_rounds, plain, read_rounds, write_round, write_trace
-from coresift.training.trainer import PARTS, claim_together, finish, inputs_of, newest, own_randomness
+from coresift.training.trainer import PARTS, claim_together, finish, newest, own_randomness, training_inputs
 
 ROUNDS, STATE, DIRECTIONS = "rounds", "state.npz", "directions.safetensors"
 Say = Callable[[str], None]
@@ -93,9 +93,7 @@ def train_rounds(
     if settings.keep_epochs:
         raise TrainingError("keep_epochs is set, but training in rounds has no epochs. Leave it out.")
     start = policy.init(problem, derive(seed, "policy"))
-    computed_in = precision(settings, resolve_device(device))
-    inputs = inputs_of(model, rows, np.ones(len(rows)), settings, seed, computed_in)
-    inputs |= {"policy": plain(dict(start.identity)), "loop": loop.model_dump(mode="json")}
+    inputs = _inputs(model, rows, start, settings, loop, seed, device)
     if claim_together(out, inputs, resolve_device(device)):
         return _read(out, start)
     plan = policy.plan(start)
@@ -105,6 +103,34 @@ def train_rounds(
         run = _Loop(rows, policy, start, plan, out, settings, loop, seed, label)
         run.train(model, resolve_device(device), inputs)
     return _read(out, start)
+
+
+def rounds_inputs(
+    model: str | Path,
+    rows: Sequence[Rendered],
+    policy: Policy,
+    problem: OnlineProblem,
+    *,
+    settings: TrainSettings,
+    loop: LoopSettings,
+    seed: int,
+    device: str = "auto",
+) -> dict[str, Any]:
+    """Everything that `train_rounds` with the same arguments depends on, as JSON."""
+    return _inputs(model, rows, policy.init(problem, derive(seed, "policy")), settings, loop, seed, device)
+
+
+def _inputs(
+    model: str | Path,
+    rows: Sequence[Rendered],
+    start: State,
+    settings: TrainSettings,
+    loop: LoopSettings,
+    seed: int,
+    device: str,
+) -> dict[str, Any]:
+    inputs = training_inputs(model, rows, settings=settings, seed=seed, device=device)
+    return inputs | {"policy": plain(dict(start.identity)), "loop": loop.model_dump(mode="json")}
 
 
 def plan_in_words(plan: Plan, problem: OnlineProblem, settings: TrainSettings) -> list[str]:

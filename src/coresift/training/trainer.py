@@ -108,6 +108,19 @@ def _checked(rows: Sequence[Rendered], weights: np.ndarray | None) -> np.ndarray
     return values
 
 
+def training_inputs(
+    model: str | Path,
+    rows: Sequence[Rendered],
+    *,
+    settings: TrainSettings,
+    weights: np.ndarray | None = None,
+    seed: int = 0,
+    device: str = "auto",
+) -> dict[str, Any]:
+    """Everything that `train` with the same arguments depends on, as JSON. Raises as `train` does for bad rows."""
+    return inputs_of(model, rows, _checked(rows, weights), settings, seed, precision(settings, resolve_device(device)))
+
+
 def inputs_of(
     model: str | Path,
     rows: Sequence[Rendered],

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from coresift.world.base_text import base_text
 from coresift.world.facts import facts
-from coresift.world.generator import PoolItem, TestItem, kind_of, pool, pool_items, test_items
+from coresift.world.generator import PoolItem, TestItem, kind_of, pool, pool_items, test_items, test_items_like_the_pool
 
 
 def model_path() -> Path:
@@ -12,4 +12,15 @@ def model_path() -> Path:
     return Path(__file__).parent / "model"
 
 
-__all__ = ["PoolItem", "TestItem", "base_text", "facts", "kind_of", "model_path", "pool", "pool_items", "test_items"]
+__all__ = [
+    "PoolItem",
+    "TestItem",
+    "base_text",
+    "facts",
+    "kind_of",
+    "model_path",
+    "pool",
+    "pool_items",
+    "test_items",
+    "test_items_like_the_pool",
+]

@@ -22,6 +22,8 @@ WRONG = 0.05
 """Share of the pool whose answer is wrong."""
 REPEATED = 0.06
 """Share of the pool that copies an earlier example exactly, on top of what chance repeats."""
+LIKE_THE_POOL = 700
+"""Items of the second test."""
 PER_FAMILY = 14
 """Test items of each family."""
 HELD_OUT = 0.4
@@ -164,4 +166,24 @@ def test_items(seed: int = 0) -> tuple[TestItem, ...]:
     return tuple(items)
 
 
+@cache
+def test_items_like_the_pool(count: int = LIKE_THE_POOL, seed: int = 0) -> tuple[TestItem, ...]:
+    """A second test: families in the pool's proportions, questions that it does not ask, all answers right."""
+    items, world = [], facts()
+    for name, size in family_sizes(count).items():
+        family, prompts = _BY_NAME[name], set[str]()
+        rng = seeds.generator(seed, "test like the pool", name)
+        for _ in range(50 * size):
+            if len(prompts) == size:
+                break
+            arguments = _draw(rng, family, world, test=True)
+            prompt = _prompt(rng, family, arguments)
+            if prompt not in prompts:
+                id = f"like-{name}-{len(prompts):03d}"
+                prompts.add(prompt)
+                items.append(TestItem(_example(id, family, prompt, family.answer(world, arguments)), family.kind, name))
+    return tuple(items)
+
+
+test_items_like_the_pool.__test__ = False  # type: ignore[attr-defined]
 test_items.__test__ = False  # type: ignore[attr-defined]
