@@ -15,7 +15,7 @@ import tiny
 import yaml
 
 from coresift.coreset import Coreset
-from coresift.errors import DataError, FeatureError, RunError, SelectionError, SettingsError
+from coresift.errors import DataError, FeatureError, SelectionError, SettingsError
 from coresift.features import pairs
 from coresift.pipeline.recipes import resolve
 from coresift.pipeline.reporting import report
@@ -277,20 +277,20 @@ def test_part_of_a_pool_can_be_chosen_from(recipe: dict[str, Any], files: Path) 
         select(many, say=quiet)
 
 
-def test_a_set_that_changed_under_a_run_is_refused(recipe: dict[str, Any], files: Path, tmp_path: Path) -> None:
+def test_a_set_that_changed_leads_to_another_selection_and_costs_only_what_looks_at_it(
+    recipe: dict[str, Any], files: Path, tmp_path: Path
+) -> None:
     target = write(tmp_path / "target.jsonl", range(30, 34))
     values = {**recipe, **of({"stage": "task"}, files), "target": {"path": str(target)}}
     run = Run(resolve(values))
-    select(run, say=quiet)
-    pool_kernel = next((run.folder / "features").glob("utility-pool-*"))
-    made = {path.name: path.stat().st_mtime_ns for path in pool_kernel.iterdir()}
+    first = select(run, say=quiet)
+    before = run.uses.names
     write(target, range(30, 33))
-    with pytest.raises(RunError, match="was chosen from the target"):
-        select(Run(resolve(values)), say=quiet)
-    (run.folder / "coreset.jsonl").unlink()
-    with pytest.raises(FeatureError, match="holds utilities of something else"):
-        extract(Run(resolve(values)), say=quiet)
-    assert {path.name: path.stat().st_mtime_ns for path in pool_kernel.iterdir()} == made, "it never saw the target"
+    second = Run(resolve(values))
+    assert select(second, say=quiet).provenance["fingerprints"] != first.provenance["fingerprints"]
+    changed = {role for role, name in second.uses.names.items() if before.get(role) != name}
+    assert "selection" in changed and any(role.startswith("features/utility-target") for role in changed)
+    assert not any(role.startswith("features/utility-pool") for role in changed), "it never saw the target"
 
 
 def test_features_that_were_not_asked_for_are_not_there(recipe: dict[str, Any], files: Path) -> None:

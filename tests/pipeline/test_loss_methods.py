@@ -31,7 +31,7 @@ def test_ifd_scores_the_candidates_by_the_base_model_without_a_warm_up(recipe: d
     known = pool_losses(tiny.model(), run.inputs.rows, start_token=renderer.start_token, pad_token=renderer.pad_token)
     ratios = (known.response / known.knowledge).numpy()
     np.testing.assert_allclose(coreset.diagnostics["scores"], np.sort(ratios)[::-1][:5], rtol=1e-4)
-    assert "losses: 34 of 34 examples (response, knowledge), by the base model" in said
+    assert "losses: 34 of 34 examples (response), by the base model" in said
     assert not (run.folder / "warmup").exists() and run.costs["losses"]["tokens"] > 0
     assert Coreset.load(tmp_path / "run").indices.tolist() == coreset.indices.tolist()
 

@@ -5,6 +5,7 @@ at once, also when its number was given to another process. On other hosts, and 
 holder counts as gone when it has not touched the file for `STALE` seconds; living holders touch it every `BEAT`.
 """
 
+import contextlib
 import fcntl
 import json
 import os
@@ -35,6 +36,7 @@ def locked(path: Path, *, what: str, say: Callable[[str], None]) -> Iterator[Non
         say: Told once when there is somebody to wait for.
     """
     waiting = False
+    new = [each for each in (path.parent, *path.parent.parents) if not each.exists()]
     while not _taken(path):
         if not waiting:
             say(f"waiting: {what} is being made by {_in_words(_read(path))}")
@@ -46,6 +48,9 @@ def locked(path: Path, *, what: str, say: Callable[[str], None]) -> Iterator[Non
     finally:
         _held.discard(path)
         path.unlink(missing_ok=True)
+        for folder in new:  # where nothing was made, nothing is left
+            with contextlib.suppress(OSError):
+                folder.rmdir()
 
 
 def holder(path: Path) -> str | None:

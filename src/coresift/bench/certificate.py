@@ -73,9 +73,10 @@ def stored(run: Path, space: str) -> Tensor:
             f"--run {run}: {len(folders)} folders of {space} gradients. Name a run of one method that takes both "
             "knowledge and following gradients, such as brief."
         )
-    identity = json.loads(folders[0].read_text(encoding="utf-8"))["identity"]
+    manifest = json.loads(folders[0].read_text(encoding="utf-8"))
+    identity = manifest["identity"]
     ids = [str(row) for row in range(identity["rows"])]
-    return FeatureArray(folders[0].parent, identity=identity, ids=ids, shard_rows=identity["shard_rows"]).read()
+    return FeatureArray(folders[0].parent, identity=identity, ids=ids, shard_rows=manifest["shard_rows"]).read()
 
 
 def _facts(proof: Certificate) -> dict[str, float]:

@@ -80,7 +80,7 @@ def _store(folder: Path) -> str:
         if "shard_columns" in manifest:
             return _kernel(folder, manifest)
         identity = dict(manifest["identity"])
-        total = -(-identity["rows"] // identity["shard_rows"])
+        total = -(-identity["rows"] // manifest["shard_rows"])
     except (ValueError, KeyError) as error:
         raise DataError(
             f"{folder / 'manifest.json'}: not a manifest of a feature store ({error!r}). Extract again."

@@ -26,11 +26,15 @@ from coresift.pipeline.grid import Cell, Grid, Variant, cells, variants
 from coresift.pipeline.recipes import Resolved
 from coresift.pipeline.runs import Run, store_folder
 from coresift.statistics.overlap import overlaps
-from coresift.statistics.paired import Difference, compare
+from coresift.statistics.paired import Better, Difference, compare
 from coresift.statistics.words import summary, verdict
 
 Say = Callable[[str], None]
-METRICS = {"loss": ("response", "lower"), "knowledge loss": ("knowledge", "lower"), "accuracy": ("exact", "higher")}
+METRICS: dict[str, tuple[str, Better]] = {
+    "loss": ("response", "lower"),
+    "knowledge loss": ("knowledge", "lower"),
+    "accuracy": ("exact", "higher"),
+}
 """What models are compared by: name in tables -> score of a test example, and which is better."""
 CONTROL = "random"
 

@@ -130,8 +130,9 @@ def _lacks(recipe: Recipe, kind: Any) -> bool:
 
 
 def _variant(given: Any, recipe: Recipe, weighting: Weighting) -> _Found:
-    mapping = {"name": given} if isinstance(given, str) else dict(given)
-    label, own = mapping.pop("label", None), mapping.pop("weighting", weighting)
+    mapping: dict[str, Any] = {"name": given} if isinstance(given, str) else dict(given)
+    label = mapping.pop("label", None)
+    own: Weighting = mapping.pop("weighting", weighting)
     method = _with_shared(mapping, recipe)
     if label is None:
         differs = ", ".join(f"{key} {value}" for key, value in mapping.items() if key != "name")

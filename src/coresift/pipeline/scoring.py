@@ -80,8 +80,12 @@ def score_one(run: Run, name: str, checkpoint: Checkpoint | None, say: Say, *, t
         `loss`, `accuracy`, `metrics`, and `items`, the file of the scores of every test example.
     """
     held_out = run.inputs.tests[test]
-    depends = {"test": held_out.fingerprint, "model": model_fingerprint(run.inputs.base)}
-    depends |= {"adapter": None if checkpoint is None else checkpoint.fingerprint, "dtype": run.recipe.model.dtype}
+    depends = {
+        "test": held_out.fingerprint,
+        "model": model_fingerprint(run.inputs.base),
+        "adapter": None if checkpoint is None else checkpoint.fingerprint,
+        "dtype": run.recipe.model.dtype,
+    }
 
     def scored() -> Scores:
         where = {"dtype": run.recipe.model.dtype, "device": run.recipe.model.device}
