@@ -1,6 +1,7 @@
 """The report stage: what a run folder holds, gathered for the page."""
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -55,7 +56,7 @@ def gather(run: Run, coreset: Coreset) -> RunView:
         method=run.recipe.selector.name,
         pool={
             "n": len(pool),
-            "sources": _counts([example.source for example in pool]),
+            "sources": _counts(pool.sources),
             "lengths": [None if row is None else row.n_targets for row in rendered.rows],
             "excluded": [{"id": pool[place].id, "reason": reason} for place, reason in _excluded(run).items()],
             "duplicates": sum(len(group) - 1 for group in pool.duplicates),
@@ -78,7 +79,7 @@ def gather(run: Run, coreset: Coreset) -> RunView:
         spaces=_spaces(run),
         texts=[_text(example) for example in pool],
         ids=list(pool.ids),
-        example_sources=[example.source for example in pool],
+        example_sources=list(pool.sources),
         costs=[{"stage": stage, **cost} for stage, cost in run.costs.items()],
         scores=scores["rows"],
         rounds=rounds_of(run),
@@ -121,7 +122,7 @@ def _too_long(run: Run) -> str:
     return f"longer than {run.inputs.limit_in_words}"
 
 
-def _counts(names: list[str]) -> dict[str, int]:
+def _counts(names: Sequence[str]) -> dict[str, int]:
     return dict(Counter(names).most_common())
 
 
