@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tiny
 
 from coresift.coreset import Coreset
+from coresift.data.pool import Pool
 from coresift.errors import SelectionError
 
 
@@ -133,3 +135,34 @@ def test_files_that_are_not_whole_are_refused(tmp_path: Path, name: str, message
     damage(tmp_path, name)
     with pytest.raises(SelectionError, match=message):
         Coreset.load(tmp_path)
+
+
+def chosen_from() -> Pool:
+    return tiny.pool(9)
+
+
+def test_the_chosen_rows_are_written_with_the_coreset_or_alone(tmp_path: Path) -> None:
+    pool, made = chosen_from(), coreset(ids=("e7", "e2"))
+    made.save(tmp_path / "with", pool=pool)
+    made.write_rows(tmp_path / "alone.jsonl", pool)
+    rows = [json.loads(line) for line in (tmp_path / "with" / "coreset.jsonl").read_text().splitlines()]
+    assert [(row["coresift_id"], row["coresift_weight"]) for row in rows] == [("e7", 3.0), ("e2", 1.0)]
+    assert (tmp_path / "alone.jsonl").read_bytes() == (tmp_path / "with" / "coreset.jsonl").read_bytes()
+
+
+def test_positions_stand_for_ids_that_were_not_given(tmp_path: Path) -> None:
+    coreset(ids=("7", "2")).write_rows(tmp_path / "rows.jsonl", chosen_from())
+    assert '"coresift_id": "e7"' in (tmp_path / "rows.jsonl").read_text()
+
+
+@pytest.mark.parametrize(
+    ("ids", "indices", "message"),
+    [
+        (("e7", "other"), [7, 2], "example 'other' is not in this pool, which has 'e2' at position 2"),
+        (("e7", "far"), [7, 99], "example 'far' is not in this pool, which has no position 99"),
+    ],
+)
+def test_rows_of_another_pool_are_refused(tmp_path: Path, ids: Any, indices: list[int], message: str) -> None:
+    with pytest.raises(SelectionError, match=message):
+        coreset(ids=ids, indices=indices).save(tmp_path / "out", pool=chosen_from())
+    assert not (tmp_path / "out").exists(), "nothing half-done"

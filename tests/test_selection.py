@@ -12,7 +12,7 @@ from coresift.features.memory import InMemoryFeatures
 from coresift.features.specs import FeatureSpec, GradientSpec
 from coresift.problem import Problem, Selection
 from coresift.selection import select
-from coresift.selectors import Brief, Random
+from coresift.selectors import Brief, Craig, Random
 
 IDS = [f"e{number}" for number in range(40)]
 LENGTHS = np.arange(1, 41) * 10
@@ -223,3 +223,32 @@ def test_where_distances_are_computed_changes_no_pick(device: str) -> None:
     held = InMemoryFeatures({spec: torch.randn(60, 16) for spec in method.requires})
     here, there = select(method, held, 9), select(method, held, 9, device=device)
     assert here.indices.tolist() == there.indices.tolist() and here.weights.tolist() == there.weights.tolist()
+
+
+def test_features_that_are_none_are_refused_with_the_way_to_hold_them() -> None:
+    features: Any = {}
+    with pytest.raises(SelectionError, match=r"features are a dict. Pass InMemoryFeatures\(\{spec: array\}\)"):
+        select(Craig(dim=4), features, 5)
+
+
+def test_an_id_that_comes_twice_is_named() -> None:
+    with pytest.raises(SelectionError, match="the id 'a' comes 3 times. Ids name examples"):
+        select(scripted(), None, 3, ids=["a", "b", "a", "c", "a"])
+
+
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        ((9, 10), "response-none-256-.* has 10 columns, but its spec says 256. Take a method with dim=10"),
+        ((8, 256), "response-none-256-.* has 8 rows for 9 examples"),
+    ],
+)
+def test_an_array_that_is_not_what_its_spec_says_is_refused(shape: tuple[int, int], message: str) -> None:
+    class Wrong:
+        n = 9
+
+        def __getitem__(self, spec: Any) -> torch.Tensor:
+            return torch.ones(shape)
+
+    with pytest.raises(SelectionError, match=message):
+        select(Craig(dim=256), Wrong(), 3)

@@ -10,10 +10,13 @@ from typing import Any
 import numpy as np
 
 from coresift import files, fingerprints
+from coresift.data.pool import Pool
+from coresift.data.writers import coreset_text
 from coresift.errors import SelectionError
 
 ARRAYS = "coreset.npz"
 FACTS = "coreset.json"
+ROWS = "coreset.jsonl"
 KEYS = ("subset", "weights")
 
 
@@ -71,16 +74,46 @@ class Coreset:
             )
         return self.prefixes[size]
 
-    def save(self, folder: str | Path) -> None:
-        """Write coreset.npz and coreset.json, each whole or not at all; equal content, equal bytes."""
-        folder = Path(folder)
-        files.write_whole(folder / ARRAYS, self._write_arrays)
+    def save(self, folder: str | Path, pool: Pool | None = None) -> None:
+        """Write coreset.npz and coreset.json, each whole or not at all; equal content, equal bytes.
+
+        Args:
+            folder: Made where it is missing.
+            pool: Also write the chosen rows of this pool as coreset.jsonl, last.
+
+        Raises:
+            SelectionError: If the pool is not the one that was chosen from.
+        """
+        folder = Path(folder).expanduser()
+        text = None if pool is None else self._rows(pool)
+        files.write_arrays(folder / ARRAYS, {"subset": self.indices, "weights": self.weights})
         files.write_json(folder / FACTS, self.to_json())
+        if text is not None:
+            files.write_text(folder / ROWS, text)
 
     def to_json(self) -> dict[str, Any]:
         """Everything but the arrays, as it stands in coreset.json; their checksum ties the two together."""
         own = {"ids": list(self.ids), "checksum": self._checksum, "effective_size": self.effective_size}
         return {**self.provenance, **own, "diagnostics": dict(self.diagnostics)}
+
+    def write_rows(self, path: str | Path, pool: Pool) -> None:
+        """Write the chosen rows in pick order, in the pool's own schema, with `coresift_id` and `coresift_weight`.
+
+        Raises:
+            SelectionError: If the pool is not the one that was chosen from.
+        """
+        files.write_text(Path(path).expanduser(), self._rows(pool))
+
+    def _rows(self, pool: Pool) -> str:
+        for index, id in zip(self.indices.tolist(), self.ids, strict=True):
+            found = pool[index].id if index < len(pool) else None
+            if found != id and id != str(index):  # positions stand for ids that select() was not given
+                there = f"has no position {index}" if found is None else f"has {found!r} at position {index}"
+                raise SelectionError(
+                    f"the coreset's example {id!r} is not in this pool, which {there}. Pass the pool that was chosen "
+                    "from, as it was."
+                )
+        return coreset_text(pool, self.indices, self.weights)
 
     @classmethod
     def load(cls, folder: str | Path) -> "Coreset":
@@ -89,7 +122,7 @@ class Coreset:
         Raises:
             SelectionError: If a file is missing, broken, or the two do not belong together.
         """
-        folder = Path(folder)
+        folder = Path(folder).expanduser()
         arrays, facts = _read_arrays(folder / ARRAYS), _read_facts(folder / FACTS)
         own = {key: facts.pop(key, None) for key in ("ids", "checksum", "effective_size", "diagnostics")}
         if not isinstance(own["ids"], list) or not isinstance(own["diagnostics"], dict):
@@ -110,10 +143,6 @@ class Coreset:
     @property
     def _checksum(self) -> str:
         return fingerprints.of_bytes(self.indices.tobytes() + self.weights.tobytes())
-
-    def _write_arrays(self, path: Path) -> None:
-        with path.open("wb") as handle:  # a handle, because savez appends .npz to a path that does not end in it
-            np.savez(handle, subset=self.indices, weights=self.weights)
 
 
 def check_answer(indices: np.ndarray, weights: np.ndarray, *, what: str) -> None:

@@ -39,3 +39,11 @@ class RunError(CoresiftError):
 
 class ComparisonError(CoresiftError):
     """Scores or costs cannot be compared: other items, not finite, or too few."""
+
+
+class DiskError(CoresiftError):
+    """A file cannot be written: the disk is full or does not take it."""
+
+
+class MemoryShortError(CoresiftError):
+    """Work does not fit the memory of this machine or its GPU under the settings given."""

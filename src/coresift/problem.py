@@ -74,10 +74,18 @@ class Problem:
     wanted: Callable[[np.ndarray], tuple[int, ...]] = lambda order: ()
 
     def __getitem__(self, spec: FeatureSpec) -> Any:
-        """The array of `spec`. Raises SelectionError if the problem has no features."""
+        """The array of `spec`. Raises SelectionError if the problem has no features, or not as many rows or columns."""
         if self.features is None:
             raise SelectionError(f"no features given, but {spec.key} is needed. Pass features that hold it.")
-        return self.features[spec]
+        array = self.features[spec]
+        if len(array) != self.n:
+            raise SelectionError(f"{spec.key} has {len(array)} rows for {self.n} examples. Pass one row per example.")
+        if spec.columns is not None and array.shape[1] != spec.columns:
+            raise SelectionError(
+                f"{spec.key} has {array.shape[1]} columns, but its spec says {spec.columns}. Take a method with "
+                f"dim={array.shape[1]}, or pass the array that the spec names."
+            )
+        return array
 
     def room(self, device: torch.device | None = None) -> int:
         """Bytes that may be used beyond the features, in main memory or on the device given."""

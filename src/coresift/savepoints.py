@@ -72,12 +72,7 @@ class InFolder:
 
     def save(self, name: str, arrays: Arrays) -> None:
         """Keep arrays, in place of what was there; a kill in between leaves what was there."""
-
-        def write(temporary: Path) -> None:
-            with temporary.open("wb") as handle:
-                np.savez(handle, allow_pickle=False, **arrays)
-
-        files.write_whole(self._path(name), write)
+        files.write_arrays(self._path(name), arrays)
 
     def drop(self, name: str) -> None:
         """Let go of what was saved under a name, if anything was."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib import metadata
@@ -109,12 +110,13 @@ def select(
         SelectionError: If the method is none, or budget, features, ids and method do not fit together.
     """
     _refuse_no_method(selector)
+    _refuse_no_features(features)
     many = isinstance(budget, list | tuple)
     budgets = [Budget.parse(value) for value in (budget if isinstance(budget, list | tuple) else [budget])]
     if len(budgets) == 0:
         raise SelectionError("no budgets given. Pass at least one.")
     n = _pool_size(features, ids)
-    names = tuple(map(str, range(n))) if ids is None else tuple(ids)
+    names = _names(ids, n)
     lengths = _lengths(tokens, n, needed=any(each.kind == "tokens" for each in budgets))
     room, there = _room(memory), None if device is None else _device(device)
     problem = Problem(
@@ -147,6 +149,22 @@ def _room(memory: str) -> int | None:
     if not isinstance(memory, str):
         raise SettingsError(f"memory is {memory!r}. Pass text with a unit, such as memory='150MB', or 'auto'.")
     return parse_memory(memory)
+
+
+def _refuse_no_features(features: object) -> None:
+    if features is not None and not isinstance(features, Features):
+        raise SelectionError(
+            f"features are a {type(features).__name__}. Pass InMemoryFeatures({{spec: array}}), with the specs of "
+            "method.requires, or a store of features."
+        )
+
+
+def _names(ids: Sequence[str] | None, n: int) -> tuple[str, ...]:
+    names = tuple(map(str, range(n))) if ids is None else tuple(ids)
+    if len(set(names)) < n:
+        id, times = Counter(names).most_common(1)[0]
+        raise SelectionError(f"the id {id!r} comes {times} times. Ids name examples: pass one of its own for each.")
+    return names
 
 
 def _pool_size(features: Features | None, ids: Sequence[str] | None) -> int:

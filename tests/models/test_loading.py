@@ -11,7 +11,7 @@ import torch
 
 from coresift.errors import ModelError
 from coresift.models import sources
-from coresift.models.load import load_model, load_tokenizer, model_fingerprint, resolve_device
+from coresift.models.load import load_model, load_tokenizer, max_positions, model_fingerprint, resolve_device
 
 
 @pytest.fixture(scope="module")
@@ -146,3 +146,9 @@ def test_fingerprint_follows_weights_and_template_not_the_place(folder: Path, tm
     assert changed != model_fingerprint(folder)
     tiny.model(seed=1).save_pretrained(tmp_path / "copy")
     assert model_fingerprint(tmp_path / "copy") not in (changed, model_fingerprint(folder))
+
+
+def test_the_embedded_model_is_known_by_name_everywhere() -> None:
+    assert sources.find("world") == sources.Source(str(sources.EMBEDDED), local=True)
+    assert model_fingerprint("world") == model_fingerprint(sources.EMBEDDED)
+    assert max_positions("world") == 1024

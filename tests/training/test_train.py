@@ -314,6 +314,9 @@ def test_rows_that_do_not_fit_are_refused(base: Path, rows: list[Rendered], tmp_
         train(base, rows, out=tmp_path / "a", settings=SMALL, weights=np.ones(3), device="cpu")
     with pytest.raises(TrainingError, match="no rows to train on"):
         train(base, [], out=tmp_path / "b", settings=SMALL, device="cpu")
+    unread: Any = [rows[0], None]
+    with pytest.raises(TrainingError, match="row 1 is None: its conversation is longer than the renderer's max_tokens"):
+        train(base, unread, out=tmp_path / "b", settings=SMALL, device="cpu")
     long = Rendered("long", (1,) * 600, (False,) + (True,) * 599)
     with pytest.raises(DataError, match="example long has 600 tokens, but the model takes at most 512"):
         train(base, [long], out=tmp_path / "c", settings=SMALL, device="cpu")

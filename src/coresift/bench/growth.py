@@ -16,7 +16,7 @@ import numpy as np
 from coresift.bench.entry import output, positive
 from coresift.bench.timing import Row, Table
 from coresift.errors import SettingsError
-from coresift.files import write_text, write_whole
+from coresift.files import write_bytes, write_text
 
 MEASURED = {"seconds": "seconds", "peak_GiB": "peak memory, GiB"}
 """What grows: name of the value, and of its axis."""
@@ -154,4 +154,4 @@ def _draw(
     from coresift.report.theme import png
 
     image = png(growth_figure(points, guessed, laws, MEASURED))
-    write_whole(path, lambda temporary: temporary.write_bytes(image))
+    write_bytes(path, image)

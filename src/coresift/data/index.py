@@ -38,11 +38,9 @@ class Index:
         """
         return cls(_ids(given, keys), Lazy(names.__getitem__, np.asarray(sources, dtype=np.int32)), keys)
 
-    def take(self, positions: Sequence[int] | np.ndarray) -> "Index":
+    def take(self, positions: Sequence[int]) -> "Index":
         """The index of the examples at some positions."""
-        return Index(
-            taken(self.ids, positions), taken(self.sources, positions), self.keys[np.asarray(positions, dtype=np.int64)]
-        )
+        return Index(taken(self.ids, positions), taken(self.sources, positions), self.keys[np.asarray(positions)])
 
     @property
     def fingerprint(self) -> str:

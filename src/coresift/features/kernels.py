@@ -22,14 +22,14 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from coresift import fingerprints
 from coresift.differences import both_sides
 from coresift.errors import FeatureError
 from coresift.features.utilities import csr
-from coresift.files import write_json, write_text, write_whole
+from coresift.files import write_json, write_tensors, write_text
 
 FORMAT = 1
 PAIRS_PER_SHARD = 4096
@@ -118,7 +118,7 @@ class KernelArray:
         }
         path = self._path(shard)
         self._write_manifest()
-        write_whole(path, lambda temporary: save_file(tensors, temporary))
+        write_tensors(path, tensors)
         write_text(_beside(path), f"{_checksum(path)}  {path.name}\n")
 
     def read(self) -> Tensor:

@@ -26,6 +26,11 @@ class FeatureSpec(Settings):
         return f"{type(self).__name__.removesuffix('Spec').lower()}-{self._hash}"
 
     @property
+    def columns(self) -> int | None:
+        """How many columns the array has; None where the spec does not say."""
+        return None
+
+    @property
     def stored(self) -> FeatureSpec:
         """The spec of what a store keeps on disk; the rest is done by `transform` on reading."""
         return self
@@ -75,6 +80,11 @@ class GradientSpec(FeatureSpec):
         """For example `knowledge-adam-8192-unit-1f2e3d4c`."""
         power = ("unit",) if self.unit_norm else (f"p{self.norm_power:g}",) if self.norm_power < 1 else ()
         return "-".join([self.loss, self.preconditioner, str(self.dim), *power, self._hash])
+
+    @property
+    def columns(self) -> int:
+        """One per number of the projection."""
+        return self.dim
 
     @property
     def stored(self) -> GradientSpec:

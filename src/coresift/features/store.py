@@ -18,13 +18,13 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from coresift.differences import both_sides
 from coresift.errors import FeatureError
 from coresift.features.specs import FeatureSpec
-from coresift.files import write_json, write_whole
+from coresift.files import write_json, write_tensors
 
 FORMAT = 1
 
@@ -96,7 +96,7 @@ class FeatureArray:
         units = values.double() / norms.clamp_min(torch.finfo(torch.float64).tiny)[:, None]
         tensors = {"unit": units.to(torch.float16).cpu(), "norm": norms.float().cpu()}
         path = self._path(rows)
-        write_whole(path, lambda temporary: save_file(tensors, temporary))
+        write_tensors(path, tensors)
         self._sums[path.name] = _checksum(path)
         facts = {"identity": self.identity, "shard_rows": self.shard_rows}
         write_json(self._manifest, {**facts, "shards": dict(sorted(self._sums.items()))})

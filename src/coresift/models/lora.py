@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -147,7 +145,7 @@ def save_adapter(model: PeftModel, folder: Path) -> None:
         (temporary / "README.md").unlink(missing_ok=True)
         files.write_json(temporary / ORDER_FILE, [name for name, _ in lora_parameters(model)])
 
-    whole_folder(folder, fill)
+    files.write_folder(folder, fill, size=sum(weight.nbytes for _, weight in lora_parameters(model)))
 
 
 def load_adapter(model: PreTrainedModel, folder: str | Path, *, trainable: bool = False) -> PeftModel:
@@ -242,17 +240,7 @@ def save_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folde
             model.save_pretrained(str(temporary))
         save_tokenizer(tokenizer, temporary)
 
-    whole_folder(folder, fill)
-
-
-def whole_folder(folder: Path, fill: Callable[[Path], None]) -> None:
-    """Fill a temporary folder beside `folder`, then rename it into place; what was there is replaced."""
-    temporary = folder.with_name(f".{folder.name}.tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
-    fill(temporary)
-    shutil.rmtree(folder, ignore_errors=True)
-    temporary.rename(folder)
+    files.write_folder(folder, fill, size=sum(weight.nbytes for weight in model.parameters()))
 
 
 def _cuda_devices() -> list[int]:

@@ -7,6 +7,10 @@ from pathlib import Path
 from coresift import fingerprints
 from coresift.errors import ModelError
 
+WORLD = "world"
+"""The name of the base model that ships with the package, accepted wherever a model is named."""
+EMBEDDED = Path(__file__).parents[1] / "world" / "model"
+"""Its folder."""
 PROBE_SECONDS = 5.0
 """How long the Hub may take to answer before it counts as unreachable."""
 PATTERNS = (
@@ -30,7 +34,7 @@ class Source:
     """A place to load from.
 
     Attributes:
-        name: A folder that exists, or a Hub id.
+        name: A folder that exists, or a Hub id; `world` has become the folder of the embedded model.
         local: Whether the network must not be used: a folder, or a Hub id that is cached while the Hub is unreachable.
     """
 
@@ -44,7 +48,7 @@ def find(name: str | Path) -> Source:
     Raises:
         ModelError: If a path does not exist or holds no model, or the Hub does not have the id or cannot be reached.
     """
-    path = Path(name).expanduser()
+    path = EMBEDDED if str(name) == WORLD else Path(name).expanduser()
     if path.is_dir():
         if not (path / "config.json").is_file():
             raise ModelError(f"{name}: no config.json in this folder. Name a folder in the Hugging Face model layout.")

@@ -129,7 +129,7 @@ def tasks(run: Run, *, say: Say = print) -> list[str] | None:
     if wanted == "embedding":
         return _clusters(run, say)
     if wanted == "source":
-        sources = list(pool.sources)
+        sources = [example.source for example in pool]
         if not any(sources):
             say("tasks: no example has a source, so all are one task (online.groups names a column or embedding)")
         return sources
@@ -216,12 +216,7 @@ def _measure(run: Run, difficulty: bool, savepoints: Savepoints, say: Say) -> tu
 
 def _write(path: Path, found: Difficulty) -> None:
     arrays = {"values": found.values, "utilities": found.utilities, "reasons": np.array(found.reasons)}
-
-    def write(temporary: Path) -> None:
-        with temporary.open("wb") as handle:
-            np.savez(handle, allow_pickle=False, tokens=found.tokens, **arrays)
-
-    files.write_whole(path, write)
+    files.write_arrays(path, {"tokens": np.array(found.tokens), **arrays})
 
 
 def _read(path: Path) -> Difficulty:

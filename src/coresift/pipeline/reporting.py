@@ -1,7 +1,6 @@
 """The report stage: what a run folder holds, gathered for the page."""
 
 from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -56,7 +55,7 @@ def gather(run: Run, coreset: Coreset) -> RunView:
         method=run.recipe.selector.name,
         pool={
             "n": len(pool),
-            "sources": _counts(pool.sources),
+            "sources": _counts([example.source for example in pool]),
             "lengths": [None if row is None else row.n_targets for row in rendered.rows],
             "excluded": [{"id": pool[place].id, "reason": reason} for place, reason in _excluded(run).items()],
             "duplicates": sum(len(group) - 1 for group in pool.duplicates),
@@ -79,7 +78,7 @@ def gather(run: Run, coreset: Coreset) -> RunView:
         spaces=_spaces(run),
         texts=[_text(example) for example in pool],
         ids=list(pool.ids),
-        example_sources=list(pool.sources),
+        example_sources=[example.source for example in pool],
         costs=[{"stage": stage, **cost} for stage, cost in run.costs.items()],
         scores=scores["rows"],
         rounds=rounds_of(run),
@@ -122,7 +121,7 @@ def _too_long(run: Run) -> str:
     return f"longer than {run.inputs.limit_in_words}"
 
 
-def _counts(names: Sequence[str]) -> dict[str, int]:
+def _counts(names: list[str]) -> dict[str, int]:
     return dict(Counter(names).most_common())
 
 

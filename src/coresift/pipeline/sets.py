@@ -1,7 +1,5 @@
 """The sets of examples beside the pool: a target, and what is learned already."""
 
-import numpy as np
-
 from coresift import world
 from coresift.data.pool import Pool
 from coresift.data.readers import read_pool
@@ -37,9 +35,9 @@ def read_set(settings: SetSettings, name: OtherSet, *, seed: int) -> Pool:
         DataError: As the reader; if no example is of the sources, or there are fewer than asked for.
     """
     whole = world.pool(seed=ANOTHER_DRAW) if settings.path == WORLD else read_file(settings)
-    places = [place for place, source in enumerate(whole.sources) if not settings.sources or source in settings.sources]
+    places = [place for place, each in enumerate(whole) if not settings.sources or each.source in settings.sources]
     if len(places) == 0:
-        known = ", ".join(sorted(map(repr, {*whole.sources}))[:10])
+        known = ", ".join(sorted({repr(each.source) for each in whole})[:10])
         raise DataError(
             f"{name}.sources: no example of {settings.named} is of {', '.join(map(repr, settings.sources))}. "
             f"Its sources are {known}."
@@ -63,8 +61,8 @@ def refuse_learned(selector: Selector, pool: Pool, existing: Pool) -> None:
     Raises:
         SelectionError: If so.
     """
-    learned = np.isin(pool.content_keys, existing.content_keys)
-    if getattr(selector, "nu", 0.0) >= 1.0 and learned.all():
+    learned = {example.content_key for example in existing}
+    if getattr(selector, "nu", 0.0) >= 1.0 and all(example.content_key in learned for example in pool):
         raise SelectionError(
             f"existing: all {len(pool)} examples that could be chosen are in {existing.origin or 'it'} already, so "
             "with method.nu=1 or more none can add anything. Name the set that was trained on before, without the "
@@ -74,6 +72,7 @@ def refuse_learned(selector: Selector, pool: Pool, existing: Pool) -> None:
 
 def in_words(name: OtherSet, examples: Pool, pool: Pool) -> str:
     """How many examples a second set has, and how many of them may also be chosen."""
-    both = int(np.isin(examples.content_keys, pool.content_keys).sum())
+    chosen_from = {example.content_key for example in pool}
+    both = sum(example.content_key in chosen_from for example in examples)
     shared = f", {both} of them also in the pool" if both > 0 else ""
     return f"{name}: {len(examples)} examples{shared}"

@@ -6,14 +6,13 @@ page's policy forbids every resource except embedded images, and every script ex
 
 import base64
 import hashlib
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from markupsafe import Markup
 
 from coresift import units
-from coresift.files import write_text, write_whole
+from coresift.files import write_bytes, write_text
 from coresift.report import rounds, sections, tables, words
 from coresift.report.figures import alt_texts, draw
 from coresift.report.scatter import MOST_UNCHOSEN, scatter_data, script_json, shorten, spaces_of, unchosen_positions
@@ -34,18 +33,13 @@ def write_report(view: RunView, folder: str | Path) -> Path:
         The path of the page.
     """
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
     figures = draw(view)
     for name, (light, _) in figures.items():
-        write_whole(folder / f"{name}.png", _writer(light))
+        write_bytes(folder / f"{name}.png", light)
     page = folder / "index.html"
     # A pool may hold lone surrogates, which UTF-8 cannot; they become question marks.
     write_text(page, render_page(view, figures).encode("utf-8", "replace").decode("utf-8"))
     return page
-
-
-def _writer(content: bytes) -> Callable[[Path], Any]:
-    return lambda path: path.write_bytes(content)
 
 
 def render_page(view: RunView, figures: dict[str, tuple[bytes, bytes]]) -> str:

@@ -150,13 +150,10 @@ def moments_of(optimizer: Any, model: "nn.Module") -> Moments:
 
 def write_moments(path: Path, moments: Moments) -> None:
     """Write AdamW's state as safetensors, whole or not at all."""
-    from safetensors.torch import save_file
-
     tensors = {f"first/{name}": tensor for name, tensor in moments.first.items()}
     tensors |= {f"second/{name}": tensor for name, tensor in moments.second.items()}
-    plain = {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}
     metadata = {"step": str(moments.step), "order": json.dumps(list(moments.first))}
-    files.write_whole(path, lambda temporary: save_file(plain, temporary, metadata=metadata))
+    files.write_tensors(path, tensors, metadata)
 
 
 def load_trained(

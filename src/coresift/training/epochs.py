@@ -12,7 +12,8 @@ from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from coresift.models.lora import save_adapter, whole_folder
+from coresift import files
+from coresift.models.lora import save_adapter
 from coresift.training.checkpoints import EPOCHS, MOMENTS, moments_of, write_moments
 
 
@@ -36,7 +37,7 @@ class KeepEpochs(TrainerCallback):
                 save_adapter(model, folder / "adapter")
                 write_moments(folder / MOMENTS, moments_of(optimizer, model))
 
-            whole_folder(self._out / EPOCHS / str(ended), fill)
+            files.write_folder(self._out / EPOCHS / str(ended), fill)
 
 
 def mean_rates(scheduler: Any, steps: int, per_epoch: int) -> list[float]:

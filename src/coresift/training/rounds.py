@@ -293,8 +293,6 @@ class _Loop:
 
     def _save(self, trainer: ObservedTrainer, record: Mapping[str, Any]) -> None:
         """The round's record, then its checkpoint, then the mark that all is written."""
-        from safetensors.torch import save_file
-
         from coresift.training.callbacks import MARK
 
         folder = Path(trainer.save_round())
@@ -302,7 +300,7 @@ class _Loop:
             write_round(self._out / ROUNDS, record)
             write_state(folder / STATE, self._state)
             if trainer.directions is not None:
-                save_file(trainer.directions.to_tensors(), folder / DIRECTIONS)
+                files.write_tensors(folder / DIRECTIONS, trainer.directions.to_tensors())
             seconds = self._before + time.monotonic() - self._began
             files.write_json(folder / MARK, {"step": trainer.state.global_step, "seconds": seconds})
         trainer.accelerator.wait_for_everyone()
@@ -331,12 +329,7 @@ class _Loop:
 
 def write_state(path: Path, state: State) -> None:
     """Write a policy's state, whole or not at all: at most 16 bytes per example and a little."""
-
-    def write(temporary: Path) -> None:
-        with temporary.open("wb") as handle:
-            np.savez(handle, allow_pickle=False, **state.to_arrays())
-
-    files.write_whole(path, write)
+    files.write_arrays(path, state.to_arrays())
 
 
 def check_agreement(proposal: Round) -> None:

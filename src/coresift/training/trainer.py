@@ -47,7 +47,7 @@ def train(
     the same weights as an uninterrupted run (bit for bit on one CPU, to rounding elsewhere).
 
     Args:
-        model: The base model: folder or Hub id. It is not changed.
+        model: The base model: folder, Hub id or `world`. It is not changed.
         rows: Rendered examples.
         out: Folder to write: training.json, and adapter/ with moments.safetensors, or model/.
         settings: How to tune.
@@ -57,8 +57,9 @@ def train(
         label: What the progress bar says.
 
     Raises:
-        TrainingError: If rows and weights do not fit, `out` belongs to another run, the settings cannot be honoured on
-            this device, or the loss is not finite.
+        TrainingError: If rows and weights do not fit or a row is None, `out` belongs to another run, the settings
+            cannot be honoured on this device, or the loss is not finite.
+        DiskError, MemoryShortError: If the disk or the memory does not suffice.
         DataError: If a row is longer than the model takes.
         ModelError: If the model cannot be loaded.
     """
@@ -96,6 +97,12 @@ def train(
 def _checked(rows: Sequence[Rendered], weights: np.ndarray | None) -> np.ndarray:
     if len(rows) == 0:
         raise TrainingError("no rows to train on. Choose at least one example that fits pool.max_tokens.")
+    absent = next((place for place, row in enumerate(rows) if row is None), None)
+    if absent is not None:
+        raise TrainingError(
+            f"row {absent} is None: its conversation is longer than the renderer's max_tokens. Leave such rows out "
+            "together with their weights, or render with a larger max_tokens."
+        )
     values = np.ones(len(rows)) if weights is None else np.asarray(weights, dtype=np.float64)
     if values.shape != (len(rows),):
         raise TrainingError(f"weights have shape {values.shape} for {len(rows)} rows. Pass one weight per row.")

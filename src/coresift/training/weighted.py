@@ -11,12 +11,14 @@ the shares add up; nothing is averaged per micro-batch.
 
 import math
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from trl import SFTTrainer
 
+from coresift.disk import writing
 from coresift.errors import TrainingError
 from coresift.models.batches import Batch, collate
 from coresift.models.losses import token_nll
@@ -111,7 +113,10 @@ class WeightedTrainer(SFTTrainer):
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
         if not bool(torch.isfinite(self._tr_loss)):
             self._refuse(float(self._tr_loss))
-        super()._save_checkpoint(model, trial)
+        trained = sum(weight.nbytes for weight in model.parameters() if weight.requires_grad)
+        folder = Path(str(self.args.output_dir)) / f"checkpoint-{self.state.global_step}"
+        with writing(folder, size=3 * trained, partial=folder):  # weights and AdamW's two moments
+            super()._save_checkpoint(model, trial)
 
     def _refuse(self, loss: float) -> None:
         raise TrainingError(

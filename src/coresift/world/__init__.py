@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from coresift.models.sources import EMBEDDED
 from coresift.world.base_text import base_text
 from coresift.world.facts import facts
 from coresift.world.generator import PoolItem, TestItem, kind_of, pool, pool_items, test_items, test_items_like_the_pool
@@ -9,7 +10,7 @@ from coresift.world.generator import PoolItem, TestItem, kind_of, pool, pool_ite
 
 def model_path() -> Path:
     """Folder of the base model that ships with the package."""
-    return Path(__file__).parent / "model"
+    return EMBEDDED
 
 
 __all__ = [
