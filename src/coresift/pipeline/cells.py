@@ -110,12 +110,18 @@ def _done(cell: Cell) -> dict[str, Any]:
 
 
 def _with_steps(cell: Cell) -> dict[str, Any]:
-    """The cell's recipe; the whole pool for as many steps as a subset of this budget, where that is asked for."""
+    """The cell's recipe, with what its kind of control changes in the number of epochs."""
     recipe = dict(cell.recipe)
+    if cell.variant.steps == "epochs":
+        return recipe
+    n = len(_opened(recipe).inputs.candidates)
+    size, epochs = Budget.parse(cell.budget).count(n), recipe["train"]["epochs"]
     if cell.variant.steps == "steps":
-        n = len(_opened(recipe).inputs.candidates)
-        size = Budget.parse(cell.budget).count(n)
-        recipe["train"] = {**recipe["train"], "epochs": recipe["train"]["epochs"] * size / n}
+        recipe["train"] = {**recipe["train"], "epochs": epochs * size / n}
+    else:
+        recipe["train"] = {**recipe["train"], "epochs": 1.0}
+        recipe["online"] = {**recipe["online"], "groups": "none"}
+        recipe["budget"] = min(n, size * int(cell.variant.method["rounds"]))
     return recipe
 
 

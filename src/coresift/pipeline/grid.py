@@ -34,14 +34,14 @@ class Variant:
         weighting: As `train.weighting`.
         control: Whether it is there to compare with.
         steps: "epochs": as many epochs as the recipe says; "steps": as many optimizer steps as the subsets are
-            trained for.
+            trained for; "fresh": as many epochs, each on another subset of the same size.
     """
 
     label: str
     method: Mapping[str, Any]
     weighting: Weighting
     control: bool = False
-    steps: Literal["epochs", "steps"] = "epochs"
+    steps: Literal["epochs", "steps", "fresh"] = "epochs"
 
     @property
     def slug(self) -> str:
@@ -170,10 +170,10 @@ def _controls(name: str, recipe: Recipe, weighting: Weighting) -> list[_Found]:
             _Found(Variant("full", full, "none", control=True)),
             _Found(Variant("full, equal steps", full, "none", control=True, steps="steps")),
         ]
-    if name == "random-per-epoch":
-        if "rs2" not in METHODS:
-            return []
-        return [_Found(Variant(name, {"name": "rs2"}, "none", control=True))]
+    if name == "random-per-epoch":  # RS2: as many epochs, each on a fresh subset of the same size
+        epochs = max(round(recipe.train.epochs), 1) if recipe.train is not None else 1
+        fresh = {"name": "random-per-round", "rounds": epochs}
+        return [_Found(Variant(name, fresh, "none", control=True, steps="fresh"))]
     # Weights would take back the equal shares, which are the point of a balanced subset.
     return [_Found(Variant(name, {"name": name}, "none", control=True))]
 
