@@ -5,43 +5,18 @@ from typing import Any
 import pytest
 import tiny
 import torch
+from adapted_models import adapted, one_by_one, rendered
 from torch import nn
 
 from coresift.errors import ModelError
 from coresift.extract.gradients import GradientTap
+from coresift.extract.maps import maps_of
+from coresift.extract.memory import describe_memory
 from coresift.extract.run import GradientExtractor, tokens_read
 from coresift.features.specs import GradientSpec, Loss
 from coresift.models.batches import collate
-from coresift.models.lora import LoraSettings, attach_lora, lora_parameters
+from coresift.models.lora import lora_parameters
 from coresift.models.losses import example_losses, token_nll
-from coresift.models.render import Renderer, render_pool
-
-LORA = LoraSettings(rank=4, alpha=8, dropout=0.1)
-
-
-def adapted(architecture: str, dtype: torch.dtype = torch.float64) -> nn.Module:
-    """A tiny model with LoRA maps that already do something."""
-    model = attach_lora(tiny.model(architecture, dtype=dtype), LORA, seed=1).to(dtype)
-    noise = torch.Generator().manual_seed(2)
-    for _, weight in lora_parameters(model):
-        weight.data += 0.1 * torch.randn(weight.shape, generator=noise, dtype=dtype)
-    return model
-
-
-def rendered(architecture: str, n: int = 7) -> tuple[Renderer, list]:
-    renderer = Renderer(tiny.tokenizer(tiny.ARCHITECTURES[architecture]), max_tokens=256)
-    return renderer, [row for row in render_pool(tiny.pool(n), renderer).rows if row is not None]
-
-
-def one_by_one(model: nn.Module, rows: list, renderer: Renderer, kind: str) -> torch.Tensor:
-    """Plain autograd, a batch of one, gradients of the weights themselves."""
-    weights = [weight for _, weight in lora_parameters(model)]
-    out = []
-    for row in rows:
-        batch = collate([row], kind, start_token=renderer.start_token, pad_token=renderer.pad_token)
-        loss = example_losses(token_nll(model, batch), batch.targets).sum()
-        out.append(torch.cat([gradient.flatten() for gradient in torch.autograd.grad(loss, weights)]))
-    return torch.stack(out)
 
 
 @pytest.mark.parametrize("architecture", sorted(tiny.ARCHITECTURES))
@@ -50,9 +25,12 @@ def test_a_padded_batch_gives_the_gradients_of_one_by_one(architecture: str, kin
     model = adapted(architecture)
     renderer, rows = rendered(architecture)
     batch = collate(rows, kind, start_token=renderer.start_token, pad_token=renderer.pad_token)
-    with GradientTap(model, lora_parameters(model)) as tap:
-        losses = example_losses(token_nll(model, batch), batch.targets)
-        together = torch.cat(list(tap.per_example(losses)), dim=1)
+    found: dict[str, torch.Tensor] = {}
+    maps = maps_of(model, GradientSpec(loss="response"))
+    with GradientTap(model, maps, lambda map, seen: found.update({seen.name: seen.gradient})) as tap:
+        losses = tap.run(batch)
+    together = torch.cat([found[name] for name, _ in lora_parameters(model)], dim=1)
+    assert torch.allclose(losses, example_losses(token_nll(model, batch), batch.targets), rtol=1e-12)
     alone = one_by_one(model, rows, renderer, kind)
     assert together.abs().max() > 1e-3
     assert (together - alone).abs().max() < 1e-8
@@ -93,16 +71,16 @@ def test_only_losses_that_are_asked_for_are_propagated_and_counted(losses: list[
     model = adapted("llama")
     renderer, rows = rendered("llama")
     specs = [GradientSpec(loss=loss, dim=16) for loss in losses]
-    extractor = GradientExtractor(model, renderer.start_token, renderer.pad_token, batch_tokens=10**6)
+    extractor = GradientExtractor(model, renderer.start_token, renderer.pad_token, batch_tokens=1)
     seen: list[int] = []
 
     def count(module: nn.Module, args: tuple[()], kwargs: dict[str, Any]) -> None:
-        seen.append(int(kwargs["attention_mask"].sum()))
+        seen.append(kwargs["input_ids"].numel())
 
     handle = model.register_forward_pre_hook(count, with_kwargs=True)
     together = extractor.gradients(rows, specs, extractor.projections(specs))
     handle.remove()
-    assert len(seen) == passes and sum(seen) == tokens_read(rows, specs)
+    assert len(seen) == passes * len(rows) and sum(seen) == tokens_read(rows, specs)
     every = [GradientSpec(loss=loss, dim=16) for loss in ("response", "knowledge", "following")]
     alone = extractor.gradients(rows, every, extractor.projections(every))
     assert all(torch.equal(together[spec], alone[spec]) for spec in specs)
@@ -124,10 +102,47 @@ def test_the_prediction_of_memory_grows_with_the_batch_and_never_with_parameters
     entries = sum(weight.numel() for _, weight in lora_parameters(model))
     small, large = (sum(each.predicted_memory(rows, [spec]).values()) for each in (extractor, wider))
     assert small < large
-    assert small < entries * spec.dim / 100
+    assert small < entries * spec.dim / 50
+
+
+def test_the_prediction_names_what_holds_it() -> None:
+    model = adapted("llama", torch.float32)
+    renderer, rows = rendered("llama")
+    extractor = GradientExtractor(model, renderer.start_token, renderer.pad_token)
+    whole, cheap = GradientSpec(loss="response", dim=64), GradientSpec(loss="response", dim=64, of="head")
+    parts, fewer = extractor.predicted_memory(rows, [whole]), extractor.predicted_memory(rows, [cheap])
+    assert parts["weights"] == sum(weight.numel() * 4 for weight in model.parameters())
+    assert fewer["activations"] < parts["activations"] / 100
+    assert describe_memory({"weights": 3 << 20, "moments": 0}) == "predicted memory for gradients: 3 MiB (weights 3)"
+
+
+def test_maps_that_read_the_same_tensor_hold_it_once_and_let_go_of_it() -> None:
+    model = adapted("llama")
+    renderer, rows = rendered("llama", 2)
+    batch = collate(rows, "response", start_token=renderer.start_token, pad_token=renderer.pad_token)
+    left: list[int] = []
+    maps = maps_of(model, GradientSpec(loss="response"))
+    tap = GradientTap(model, maps, lambda map, seen: left.append(len(tap.held)))
+    with tap:
+        losses = tap.forward(batch)
+        assert len(tap.held) == len(maps) and len({each.data_ptr() for each in tap.held}) == 2 * (1 + 3 + 1 + 1)
+        tap.backward(losses)
+    assert left == list(range(len(maps)))[::-1] and tap.held == []
+
+
+def test_weights_are_left_as_trainable_as_they_were() -> None:
+    model = adapted("llama")
+    before = {name: weight.requires_grad for name, weight in model.named_parameters()}
+    with GradientTap(model, maps_of(model, GradientSpec(loss="response")), lambda map, seen: None):
+        assert not any(weight.requires_grad for weight in model.parameters())
+    assert {name: weight.requires_grad for name, weight in model.named_parameters()} == before
 
 
 def test_a_weight_that_is_not_a_linear_map_is_refused() -> None:
-    embedding = nn.Embedding(3, 2)
-    with pytest.raises(ModelError, match="table is not the weight of a linear map without bias"):
-        GradientTap(embedding, [("table", embedding.weight)])
+    class Odd(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.lora_A = nn.ModuleDict({"default": nn.Embedding(3, 2)})
+
+    with pytest.raises(ModelError, match="lora_A.weight is not the weight of a linear map without bias"):
+        maps_of(Odd(), GradientSpec(loss="response"))

@@ -26,14 +26,21 @@ def test_the_reference_transform_gives_the_worked_numbers() -> None:
 
 def test_the_adam_preconditioner_is_linear_and_divides_by_the_corrected_second_moment() -> None:
     adam = Preconditioner("adam", MOMENTS, ["w"])
-    response, knowledge = adam.apply(0, RESPONSE), adam.apply(0, KNOWLEDGE)
-    assert torch.allclose(adam.apply(0, RESPONSE - KNOWLEDGE), response - knowledge, rtol=1e-12)
+    response, knowledge = (adam.apply("w", g) * adam.scale("w") for g in (RESPONSE, KNOWLEDGE))
+    assert torch.allclose((RESPONSE - KNOWLEDGE) * adam.scale("w"), response - knowledge, rtol=1e-12)
     expected = RESPONSE / ((SECOND / (1 - 0.999**10)).sqrt() + 1e-8)
     assert torch.allclose(response, expected, rtol=1e-12)
 
 
+def test_the_reference_transform_needs_no_scale_after_it() -> None:
+    reference = Preconditioner("adam-reference", MOMENTS, ["w"])
+    assert reference.scale("w") is None
+    assert torch.equal(reference.apply("w", RESPONSE), reference_transform(RESPONSE, FIRST, SECOND))
+
+
 def test_none_changes_nothing_and_needs_no_moments() -> None:
-    assert Preconditioner("none", None, ["w"]).apply(0, RESPONSE) is RESPONSE
+    none = Preconditioner("none", None, ["w"])
+    assert none.apply("w", RESPONSE) is RESPONSE and none.scale("w") is None and none.memory == 0
 
 
 def test_a_preconditioner_without_moments_is_refused() -> None:

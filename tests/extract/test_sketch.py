@@ -51,11 +51,35 @@ def test_how_parameters_are_cut_does_not_matter() -> None:
     assert torch.allclose(sketch(rows, dim=128, seed=5), whole, atol=1e-9)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("dim", [1, 64, 300, 5000])
+def test_the_compiled_fold_is_the_eager_one(dtype: torch.dtype, dim: int) -> None:
+    rows, scales = gradients().to(dtype), torch.rand(sum(SIZES)).split(SIZES)
+    projection = Sketch(SIZES, dim=dim, seed=5)
+    compiled, eager = torch.zeros(len(rows), dim, dtype=dtype), torch.zeros(len(rows), dim, dtype=dtype)
+    for parameter, part in enumerate(rows.split(SIZES, dim=1)):
+        projection.add(compiled, parameter, part, scales[parameter])
+        projection.add_eagerly(eager, parameter, part, scales[parameter])
+    assert torch.allclose(compiled, eager, rtol=1e-4, atol=1e-5 * float(rows.abs().max()))
+
+
+def test_threads_do_not_change_a_bit() -> None:
+    rows = gradients(5).float()
+    alone = sketch(rows, dim=64, seed=5)
+    torch.set_num_threads(3)
+    try:
+        assert torch.equal(sketch(rows, dim=64, seed=5), alone)
+    finally:
+        torch.set_num_threads(1)
+
+
 def test_large_gradients_are_folded_in_groups_with_the_same_result(monkeypatch: pytest.MonkeyPatch) -> None:
-    rows = gradients()
-    whole = sketch(rows, dim=128, seed=5)
+    rows, projection = gradients(), Sketch(SIZES, dim=128, seed=5)
     monkeypatch.setattr("coresift.extract.sketch._GROUP_ENTRIES", 640)
-    assert torch.allclose(sketch(rows, dim=128, seed=5), whole, atol=1e-9)
+    grouped = torch.zeros(len(rows), 128, dtype=rows.dtype)
+    for parameter, part in enumerate(rows.split(SIZES, dim=1)):
+        projection.add_eagerly(grouped, parameter, part)
+    assert torch.allclose(grouped, sketch(rows, dim=128, seed=5), atol=1e-9)
 
 
 def test_nothing_is_lost_when_the_gradient_is_no_longer_than_the_sketch() -> None:

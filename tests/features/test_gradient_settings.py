@@ -8,8 +8,10 @@ from coresift.features.specs import GradientSpec
 
 
 def test_every_setting_reaches_the_spec() -> None:
-    settings = OneGradient(loss="following", dim=7, preconditioner="adam", norm_power=0.5, sketch_seed=3)
-    spec = GradientSpec(loss="following", dim=7, preconditioner="adam", norm_power=0.5, seed=3)
+    passes = {"of": "linear", "layers": "last-3", "dtype": "bfloat16"}
+    settings = OneGradient(loss="following", dim=7, norm_power=0.5, sketch_seed=3, **passes)
+    spec = GradientSpec(loss="following", dim=7, norm_power=0.5, seed=3, **passes)
+    assert OneGradient(preconditioner="adam").gradient.preconditioner == "adam"
     assert settings.gradient == spec and settings.requires == (spec,)
 
 

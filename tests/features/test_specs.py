@@ -1,6 +1,6 @@
 """Equal specs name equal arrays; a rescaled spec is read from the stored one."""
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -21,6 +21,8 @@ SPECS = st.builds(
     preconditioner=st.sampled_from(["none", "adam", "adam-reference"]),
     norm_power=st.sampled_from([0.0, 0.5, 1.0]),
     seed=st.sampled_from([0, 1]),
+    layers=st.sampled_from(["all", "last-2"]),
+    dtype=st.sampled_from(["model", "bfloat16"]),
 )
 
 
@@ -47,6 +49,43 @@ def test_what_is_stored_has_its_norms(spec: GradientSpec) -> None:
 def test_a_key_reads_well() -> None:
     spec = GradientSpec(loss="following", preconditioner="adam", unit_norm=True)
     assert spec.key.startswith("following-adam-8192-unit-")
+    cheap = GradientSpec(loss="response", of="linear", layers="last-2", dtype="bfloat16")
+    assert cheap.key.startswith("response-none-8192-linear-last-2-bfloat16-") and cheap.last_layers == 2
+    assert GradientSpec(loss="response", of="head").key.startswith("response-none-8192-head-")
+
+
+@pytest.mark.parametrize(
+    ("key", "fields"),
+    [
+        ("knowledge-none-8192-246e5ba6", {"loss": "knowledge"}),
+        ("following-adam-2048-8ab2e4ea", {"loss": "following", "dim": 2048, "preconditioner": "adam"}),
+        ("response-none-8192-unit-a6031b7d", {"loss": "response", "unit_norm": True}),
+        ("response-none-8192-p0.5-d8f217bc", {"loss": "response", "norm_power": 0.5, "seed": 3}),
+    ],
+)
+def test_keys_never_change(key: str, fields: dict[str, Any]) -> None:
+    """Golden: arrays on disk keep their folders when specs gain fields."""
+    spec = GradientSpec(**fields)
+    assert spec.key == key
+    assert set(spec.model_dump()) == {"loss", "dim", "preconditioner", "unit_norm", "norm_power", "seed"}
+
+
+@pytest.mark.parametrize("fields", [{"of": "head"}, {"of": "linear"}, {"layers": "last-1"}, {"dtype": "bfloat16"}])
+def test_a_cheaper_pass_has_a_name_of_its_own(fields: dict[str, str]) -> None:
+    spec = GradientSpec(loss="response", **fields)  # type: ignore[arg-type]
+    assert spec.key != GradientSpec(loss="response").key
+    assert GradientSpec(**spec.model_dump(mode="json")) == spec
+
+
+@pytest.mark.parametrize("of", ["head", "linear"])
+def test_moments_are_those_of_the_adapter(of: Literal["head", "linear"]) -> None:
+    with pytest.raises(SettingsError, match=f"preconditioner is 'adam' and of is '{of}'.*Set preconditioner=none"):
+        GradientSpec(loss="response", preconditioner="adam", of=of)
+
+
+def test_the_head_has_no_layers_below_it() -> None:
+    with pytest.raises(SettingsError, match="layers is 'last-2' and of is 'head'.*Leave layers out"):
+        GradientSpec(loss="response", of="head", layers="last-2")
 
 
 def test_unit_norm_is_another_name_for_power_zero() -> None:
@@ -63,10 +102,16 @@ def test_unit_norm_and_another_power_are_in_conflict() -> None:
         GradientSpec(loss="response", unit_norm=True, norm_power=0.25)
 
 
-@pytest.mark.parametrize("bad", [{"dim": 0}, {"norm_power": 1.1}, {"norm_power": -0.1}, {"seed": -1}, {"size": 3}])
-def test_values_out_of_range_are_refused(bad: dict[str, float]) -> None:
+BAD: list[dict[str, Any]] = [
+    *({"dim": 0}, {"norm_power": 1.1}, {"norm_power": -0.1}, {"seed": -1}, {"size": 3}),
+    *({"layers": "last-0"}, {"layers": "first-2"}, {"layers": "last-2\n"}, {"of": "body"}, {"dtype": "float16"}),
+]
+
+
+@pytest.mark.parametrize("bad", BAD)
+def test_values_out_of_range_are_refused(bad: dict[str, Any]) -> None:
     with pytest.raises(SettingsError, match=next(iter(bad))):
-        GradientSpec(loss="response", **bad)  # type: ignore[arg-type]
+        GradientSpec(loss="response", **bad)
 
 
 @pytest.mark.parametrize("power", [0.0, 0.5, 1.0])

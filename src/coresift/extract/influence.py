@@ -94,7 +94,7 @@ def extract_gradient_similarities(
         return
     pool_specs = list(dict.fromkeys(spec.pool_gradients for spec in specs))
     target_specs = list(dict.fromkeys(spec.target_gradients for spec in specs))
-    flops = points[0].extractor.flops_per_token
+    flops = points[0].extractor.flops_per_token(pool_specs)
     if say is not None:
         say(describe_memory(points[0].extractor.predicted_memory(rows, pool_specs)))
     began, tally = time.perf_counter(), Tally()

@@ -43,7 +43,7 @@ class Moments(Protocol):
 
 
 class Preconditioner:
-    """One of the three transforms, applied to one parameter tensor at a time.
+    """One of the three transforms, applied to one parameter tensor at a time: `apply`, then times `scale`.
 
     Args:
         kind: `none`, `adam` or `adam-reference`.
@@ -72,18 +72,29 @@ class Preconditioner:
                 f"the warm-up's AdamW moments lack {missing[0]!r} ({len(missing)} of {len(names)} LoRA tensors). "
                 "They belong to another adapter: run the warm-up again."
             )
-        self._first = [moments.first[name].flatten().to(device) for name in names]
-        self._second = [moments.second[name].flatten().to(device) for name in names]
-        self._correction = 1.0 - BETA2 ** max(moments.step, 1)
+        second = {name: moments.second[name].flatten().to(device) for name in names}
+        if kind == "adam":
+            correction = 1.0 - BETA2 ** max(moments.step, 1)
+            self._scales = {name: 1.0 / ((each / correction).sqrt() + EPSILON) for name, each in second.items()}
+        else:
+            self._second = second
+            self._first = {name: moments.first[name].flatten().to(device) for name in names}
 
-    def apply(self, parameter: int, gradient: Tensor) -> Tensor:
-        """Transform the [b, entries] gradients of one tensor; the input is left as it is."""
-        if self.kind == "none":
+    @property
+    def memory(self) -> int:
+        """Bytes held per parameter entry."""
+        return {"none": 0, "adam": 4, "adam-reference": 8}[self.kind]
+
+    def scale(self, name: str) -> Tensor | None:
+        """[entries], what `adam` multiplies the gradient of one tensor with; None for the other transforms."""
+        return self._scales[name] if self.kind == "adam" else None
+
+    def apply(self, name: str, gradient: Tensor) -> Tensor:
+        """What is left to do to the [b, entries] gradients of one tensor before its `scale`; may be nothing."""
+        if self.kind != "adam-reference":
             return gradient
-        second = self._second[parameter].to(gradient.dtype)
-        if self.kind == "adam":
-            return gradient / ((second / self._correction).sqrt() + EPSILON)
-        return reference_transform(gradient, self._first[parameter].to(gradient.dtype), second)
+        first, second = self._first[name].to(gradient.dtype), self._second[name].to(gradient.dtype)
+        return reference_transform(gradient, first, second)
 
 
 def reference_transform(gradient: Tensor, first: Tensor, second: Tensor) -> Tensor:

@@ -1,26 +1,30 @@
 """One pass over the pool fills every gradient array that is asked for, shard by shard; what is there is left alone."""
 
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
+from coresift.errors import FeatureError
 from coresift.execution.base import Executor
 from coresift.execution.local import LocalExecutor
-from coresift.extract.gradients import GradientTap
+from coresift.extract.gradients import Contribution, GradientTap
+from coresift.extract.maps import maps_of, size_of, weights_above, widths_of
+from coresift.extract.memory import PROBED, Footprint, describe_memory, predicted_memory
 from coresift.extract.preconditioners import Moments, Preconditioner
+from coresift.extract.projections import BothSides, Projection, Whole
 from coresift.extract.sketch import Sketch
 from coresift.features.specs import GradientSpec
 from coresift.features.store import FeatureStore
-from coresift.models.batches import Batch, Kind, by_length, collate
-from coresift.models.lora import lora_parameters
-from coresift.models.losses import example_losses, token_nll
+from coresift.models.batches import Batch, Kind, collate, fewest_padded
+from coresift.models.load import DTYPES
 from coresift.models.render import Rendered
 
 LOSSES: tuple[Kind, ...] = ("response", "knowledge")
 """The two losses that are propagated; following = response - knowledge, by linearity."""
+Projections = Mapping[GradientSpec, Projection]
 
 
 @dataclass
@@ -29,7 +33,7 @@ class ExtractionCost:
 
     seconds: float = 0.0
     tokens: int = 0
-    """Tokens that went forward and backward, padding not counted."""
+    """Tokens that went forward, and backward where the spec asks for it, padding not counted."""
     flops: float = 0.0
     shards: int = 0
     """Shards computed now."""
@@ -40,9 +44,9 @@ class GradientExtractor:
     """Computes projected per-example gradients of rendered examples.
 
     Args:
-        model: In evaluation mode, with trainable LoRA tensors.
+        model: In evaluation mode: with the warm-up's adapter on it, or for `of: linear` as it is.
         start_token: The token the knowledge loss conditions on.
-        pad_token: Any token; padded positions are masked.
+        pad_token: Any token; padded positions are never looked at.
         moments: The warm-up's AdamW state, for the Adam preconditioners.
         batch_tokens: Upper bound on examples x padded length of one backward pass (one longer example still runs).
     """
@@ -52,99 +56,100 @@ class GradientExtractor:
     pad_token: int
     moments: Moments | None = None
     batch_tokens: int = 4096
-    _weights: list[tuple[str, nn.Parameter]] = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "_weights", lora_parameters(self.model))
 
     @property
     def device(self) -> torch.device:
         """Where the model lives."""
-        return self._weights[0][1].device
+        return next(self.model.parameters()).device
 
     @property
-    def flops_per_token(self) -> float:
-        """Forward and activation-backward over all weights, plus the per-example products of the LoRA maps."""
-        everything = sum(weight.numel() for weight in self.model.parameters())
-        return 4.0 * everything + 2.0 * sum(weight.numel() for _, weight in self._weights)
+    def dtype(self) -> torch.dtype:
+        """What the model computes in."""
+        return next(self.model.parameters()).dtype
 
-    def projections(self, specs: Iterable[GradientSpec]) -> dict[GradientSpec, "Projection"]:
-        """One projection for each way of transforming and projecting among `specs`, shared by their losses."""
-        names = [name for name, _ in self._weights]
-        sizes = [weight.numel() for _, weight in self._weights]
-        return {
-            way: Projection(
-                Preconditioner(way.preconditioner, self.moments, names, self.device),
-                Sketch(sizes, dim=way.dim, seed=way.seed, device=self.device),
+    def flops_per_token(self, specs: Iterable[GradientSpec]) -> float:
+        """Forward over all weights, backward over those above the first tapped map, and the maps' own products."""
+        projections = self.projections(specs)
+        products = sum(projection.entries for projection in projections.values())
+        return 2.0 * (size_of(self.model) + weights_above(self.model, _maps(projections)) + products)
+
+    def projections(self, specs: Iterable[GradientSpec]) -> dict[GradientSpec, Projection]:
+        """One projection for each way of tapping, transforming and projecting among `specs`, shared by their losses.
+
+        Raises:
+            ModelError: If the model does not have what is to be tapped.
+            FeatureError: If it computes in another dtype, or the moments are missing.
+        """
+        return {way: self._projection(way) for way in dict.fromkeys(way_of(spec) for spec in specs)}
+
+    def _projection(self, way: GradientSpec) -> Projection:
+        if way.dtype != "model" and DTYPES[way.dtype] != self.dtype:
+            raise FeatureError(
+                f"{way.key} asks for passes in {way.dtype}, but the model computes in "
+                f"{str(self.dtype).removeprefix('torch.')}. Load it with dtype={way.dtype}."
             )
-            for way in dict.fromkeys(way_of(spec) for spec in specs)
-        }
+        maps = maps_of(self.model, way)
+        if way.of != "lora":
+            return BothSides(maps, dim=way.dim, seed=way.seed, device=self.device)
+        sizes = [width * depth for width, depth in map(widths_of, maps.values())]
+        return Whole(
+            maps,
+            Preconditioner(way.preconditioner, self.moments, list(maps), self.device),
+            Sketch(sizes, dim=way.dim, seed=way.seed, device=self.device),
+        )
 
     def gradients(
-        self, rows: Sequence[Rendered], specs: Sequence[GradientSpec], projections: dict[GradientSpec, "Projection"]
+        self, rows: Sequence[Rendered], specs: Sequence[GradientSpec], projections: Projections
     ) -> dict[GradientSpec, Tensor]:
         """Projected gradients of `rows` for every spec.
 
         Returns:
             spec -> [len(rows), spec.dim], float32 or wider.
         """
-        parts = {loss: self._propagate(rows, loss, projections) for loss in propagated(specs)}
+        ways = {way: projections[way] for way in map(way_of, specs)}
+        parts = {loss: self._propagate(rows, loss, ways) for loss in propagated(specs)}
         return {spec: _rows_of(spec, parts) for spec in specs}
 
-    def _propagate(
-        self, rows: Sequence[Rendered], loss: Kind, projections: dict[GradientSpec, "Projection"]
-    ) -> dict[GradientSpec, Tensor]:
-        precise = torch.promote_types(self._weights[0][1].dtype, torch.float32)
-        out = {way: torch.zeros(len(rows), way.dim, dtype=precise, device=self.device) for way in projections}
-        lengths = [len(row.tokens) if loss == "response" else row.n_targets + 1 for row in rows]
-        with GradientTap(self.model, self._weights) as tap, torch.enable_grad():
-            for places in by_length(lengths, max_tokens=self.batch_tokens):
-                batch = self._collate([rows[place] for place in places], loss)
-                losses = example_losses(token_nll(self.model, batch), batch.targets)
-                into = {way: out[way].new_zeros(len(places), way.dim) for way in projections}
-                for parameter, gradient in enumerate(tap.per_example(losses)):
-                    for way, projection in projections.items():
-                        projection.add(into[way], parameter, gradient)
-                for way in projections:
-                    out[way][torch.tensor(places, device=self.device)] = into[way]
+    def _propagate(self, rows: Sequence[Rendered], loss: Kind, ways: Projections) -> dict[GradientSpec, Tensor]:
+        precise = torch.promote_types(self.dtype, torch.float32)
+        out = {way: torch.zeros(len(rows), way.dim, dtype=precise, device=self.device) for way in ways}
+        into: dict[GradientSpec, Tensor] = {}
+
+        def take(map: nn.Module, seen: Contribution) -> None:
+            for way, projection in ways.items():
+                projection.add(into[way], map, seen)
+
+        with GradientTap(self.model, _maps(ways), take) as tap:
+            for places in fewest_padded([_length(row, loss) for row in rows], max_tokens=self.batch_tokens):
+                into.update({way: each.new_zeros(len(places), way.dim) for way, each in out.items()})
+                tap.run(self.batch([rows[place] for place in places], loss))
+                for way, each in out.items():
+                    each[torch.tensor(places, device=self.device)] = into[way]
         return out
 
-    def _collate(self, rows: Sequence[Rendered], loss: Kind) -> Batch:
-        batch = collate(rows, kind=loss, start_token=self.start_token, pad_token=self.pad_token)
-        return batch.to(self.device)
+    def batch(self, rows: Sequence[Rendered], loss: Kind) -> Batch:
+        """Rows as the model is given them for one loss."""
+        return collate(rows, kind=loss, start_token=self.start_token, pad_token=self.pad_token).to(self.device)
 
-    def predicted_memory(self, rows: Sequence[Rendered], specs: Sequence[GradientSpec]) -> dict[str, int]:
-        """Bytes this extraction will hold at its peak, by what holds them; activations inside the model not counted."""
-        sizes = [weight.numel() for _, weight in self._weights]
-        longest = max((len(row.tokens) for row in rows), default=0)
-        batch = max(self.batch_tokens, longest)
-        widths = sum(sum(weight.shape) for _, weight in self._weights)
-        examples = max(self.batch_tokens // max(min(len(row.tokens) for row in rows), 1), 1) if len(rows) > 0 else 1
-        ways = set(map(way_of, specs))
-        return {
-            "weights": sum(w.numel() * w.element_size() for w in self.model.parameters()),
-            "tapped activations": batch * widths * 4,
-            "largest per-example gradient": examples * max(sizes) * 4,
-            "projection signs": len(ways) * sum(sizes),
-            "moments": sum(sizes) * 8 if any(way.preconditioner != "none" for way in ways) else 0,
-            "projected rows": examples * sum(way.dim for way in ways) * 4 * len(LOSSES),
-        }
-
-
-@dataclass(frozen=True)
-class Projection:
-    """A preconditioner followed by a sketch."""
-
-    preconditioner: Preconditioner
-    sketch: Sketch
-
-    def add(self, into: Tensor, parameter: int, gradient: Tensor) -> None:
-        """Transform and add the gradients of one parameter tensor to [b, dim]."""
-        self.sketch.add(into, parameter, self.preconditioner.apply(parameter, gradient))
+    def predicted_memory(
+        self, rows: Sequence[Rendered], specs: Sequence[GradientSpec], *, shard_rows: int = 256
+    ) -> dict[str, int]:
+        """Bytes this extraction will hold at its peak, by what holds them; a few tokens are sent through the model."""
+        projections, lengths = self.projections(specs), [len(row.tokens) for row in rows]
+        longest = max(range(len(rows)), key=lambda place: lengths[place])
+        probe = self.batch([rows[longest]], "response").first(PROBED)
+        return predicted_memory(
+            self.model,
+            Footprint.of(self.model, _maps(projections), probe),
+            list(projections.values()),
+            tokens=min(max(self.batch_tokens, max(lengths)), sum(lengths)),
+            examples=min(max(self.batch_tokens // min(lengths), 1), shard_rows, len(rows)),
+            rows=min(shard_rows, len(rows)) * sum(way.dim for way in projections) * len(propagated(specs)),
+        )
 
 
 def way_of(spec: GradientSpec) -> GradientSpec:
-    """The spec with its loss and row scaling blanked: what decides preconditioner and projection."""
+    """The spec with its loss and row scaling blanked: what decides maps, preconditioner and projection."""
     return spec.stored.model_copy(update={"loss": "response"})
 
 
@@ -155,12 +160,20 @@ def propagated(specs: Iterable[GradientSpec]) -> list[Kind]:
 
 
 def tokens_read(rows: Iterable[Rendered], specs: Iterable[GradientSpec]) -> int:
-    """Tokens that go forward and backward for `specs`, padding not counted."""
+    """Tokens that go through the model for `specs`, padding not counted."""
     losses = propagated(specs)
-    return sum(len(row.tokens) * ("response" in losses) + (row.n_targets + 1) * ("knowledge" in losses) for row in rows)
+    return sum(_length(row, loss) for row in rows for loss in losses)
 
 
-def _rows_of(spec: GradientSpec, parts: dict[Kind, dict[GradientSpec, Tensor]]) -> Tensor:
+def _length(row: Rendered, loss: Kind) -> int:
+    return len(row.tokens) if loss == "response" else row.n_targets + 1
+
+
+def _maps(projections: Projections) -> dict[str, nn.Module]:
+    return {name: map for projection in projections.values() for name, map in projection.maps.items()}
+
+
+def _rows_of(spec: GradientSpec, parts: Mapping[Kind, Mapping[GradientSpec, Tensor]]) -> Tensor:
     way = way_of(spec)
     if spec.loss == "following":
         return parts["response"][way] - parts["knowledge"][way]
@@ -201,8 +214,9 @@ def extract_gradients(
         return cost
     began = time.perf_counter()
     if say is not None:
-        say(describe_memory(extractor.predicted_memory(rows, list(arrays))))
+        say(describe_memory(extractor.predicted_memory(rows, list(arrays), shard_rows=store.shard_rows)))
     projections = extractor.projections(arrays)
+    flops = extractor.flops_per_token(arrays)
 
     def compute(shard: range) -> range:
         wanted = [spec for spec in arrays if shard in missing[spec]]
@@ -214,14 +228,8 @@ def extract_gradients(
     for shard in (executor or LocalExecutor()).map(compute, shards, label="gradients", unit="shards"):
         tokens, now = tokens_read([rows[row] for row in shard], list(arrays)), time.perf_counter()
         if account is not None:
-            account(seconds=now - before, tokens=tokens, flops=extractor.flops_per_token * tokens)
+            account(seconds=now - before, tokens=tokens, flops=flops * tokens)
         cost.tokens, before = cost.tokens + tokens, now
-    cost.flops = extractor.flops_per_token * cost.tokens
+    cost.flops = flops * cost.tokens
     cost.seconds = time.perf_counter() - began
     return cost
-
-
-def describe_memory(parts: dict[str, int]) -> str:
-    """One line: predicted bytes in total and by part, in MiB."""
-    shown = ", ".join(f"{name} {bytes / 2**20:.0f}" for name, bytes in parts.items() if bytes > 0)
-    return f"predicted memory for gradients: {sum(parts.values()) / 2**20:.0f} MiB ({shown}), plus activations"

@@ -20,8 +20,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from coresift.extract.folding import fold
 from coresift.seeds import derive
 
+VERSION = 1
+"""Of all numbers made here and in `projections`: rows of one version are never put beside those of another."""
 _GROUP_ENTRIES = 1 << 24
 """Entries (batch x parameters) folded at once; bounds the temporary memory at 128 MiB of float32 for copy and signs."""
 
@@ -57,20 +60,34 @@ class Sketch:
         """Bytes held between calls: one per parameter entry (the signs)."""
         return sum(self.sizes)
 
-    def add(self, into: Tensor, parameter: int, gradient: Tensor) -> None:
+    def add(self, into: Tensor, parameter: int, gradient: Tensor, scale: Tensor | None = None) -> None:
         """Add the part of one parameter tensor.
 
         Args:
             into: [b, dim], changed in place.
             parameter: Index into `sizes`.
             gradient: [b, sizes[parameter]], flat.
+            scale: [sizes[parameter]], what every entry is multiplied with before it is projected; ones by default.
         """
-        signs = self._signs_of(parameter)
+        if gradient.device.type != "cpu":
+            self.add_eagerly(into, parameter, gradient, scale)
+            return
+        offset, entries = self._offsets[parameter], self.sizes[parameter]
+        chunks = (offset + entries - 1) // self.dim - offset // self.dim + 1
+        shifts = self._shifts(offset // self.dim, chunks)
+        fold(into, gradient, self._factors(parameter, scale), offset=offset, shifts=shifts)
+
+    def add_eagerly(self, into: Tensor, parameter: int, gradient: Tensor, scale: Tensor | None = None) -> None:
+        """The same by torch's own operations, on any device."""
+        factors, offset = self._factors(parameter, scale), self._offsets[parameter]
         step = max(_GROUP_ENTRIES // max(gradient.shape[0], 1), self.dim)
         for start in range(0, gradient.shape[1], step):
             stop = min(start + step, gradient.shape[1])
-            signed = gradient[:, start:stop] * signs[start:stop].to(gradient.dtype)
-            self._fold(into, self._offsets[parameter] + start, signed)
+            self._fold(into, offset + start, gradient[:, start:stop] * factors[start:stop].to(gradient.dtype))
+
+    def _factors(self, parameter: int, scale: Tensor | None) -> Tensor:
+        signs = self._signs_of(parameter)
+        return signs if scale is None else scale * signs
 
     def _fold(self, into: Tensor, offset: int, signed: Tensor) -> None:
         before = offset % self.dim

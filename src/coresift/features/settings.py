@@ -2,18 +2,21 @@
 
 from pydantic import Field, model_validator
 
-from coresift.features.specs import FeatureSpec, GradientSpec, Loss, Preconditioner
+from coresift.features.specs import ALL_LAYERS, LAYERS, Dtype, FeatureSpec, GradientSpec, Loss, Of, Preconditioner
 from coresift.settings import Settings
 
 
 class GradientSettings(Settings):
-    """How gradients are projected and rescaled; every field as in `GradientSpec`.
+    """Which gradients, how they are projected and rescaled; every field as in `GradientSpec`.
 
     Attributes:
         dim: Numbers per row.
         preconditioner: `none`, `adam` or `adam-reference`.
         unit_norm, norm_power: Rows g become g * ||g||^(norm_power - 1); `unit_norm` is another way to say power 0.
         sketch_seed: Seed of the projection.
+        of: Of which weights: `lora`, `head` or `linear`.
+        layers: Of which blocks: `all`, or `last-k` for the last k.
+        dtype: What the passes compute in: `model`, `float32` or `bfloat16`.
     """
 
     dim: int = Field(8192, ge=1)
@@ -21,6 +24,9 @@ class GradientSettings(Settings):
     unit_norm: bool = False
     norm_power: float = Field(1.0, ge=0.0, le=1.0)
     sketch_seed: int = Field(0, ge=0)
+    of: Of = "lora"
+    layers: str = Field(ALL_LAYERS, pattern=LAYERS)
+    dtype: Dtype = "model"
 
     @model_validator(mode="after")
     def _gradients_make_sense(self) -> "GradientSettings":
@@ -36,6 +42,9 @@ class GradientSettings(Settings):
             unit_norm=self.unit_norm,
             norm_power=self.norm_power,
             seed=self.sketch_seed,
+            of=self.of,
+            layers=self.layers,
+            dtype=self.dtype,
         )
 
 

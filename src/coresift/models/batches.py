@@ -34,6 +34,12 @@ class Batch:
         """The same batch on another device."""
         return Batch(self.input_ids.to(device), self.attention_mask.to(device), self.targets.to(device))
 
+    def first(self, tokens: int) -> Batch:
+        """The first `tokens` positions, the last of them a target."""
+        cut = Batch(*(each[:, :tokens].clone() for each in (self.input_ids, self.attention_mask, self.targets)))
+        cut.targets[:, -1] = True
+        return cut
+
 
 def collate(rows: Sequence[Rendered], kind: Kind = "response", *, start_token: int, pad_token: int) -> Batch:
     """Pad rows into a batch.
@@ -72,3 +78,32 @@ def by_length(lengths: Sequence[int], *, max_tokens: int) -> list[list[int]]:
         else:
             groups.append([place])
     return groups
+
+
+PASS_TOKENS = 128
+"""What a pass costs besides its tokens, in tokens: an assumption about how much a small batch loses."""
+
+
+def fewest_padded(lengths: Sequence[int], *, max_tokens: int, pass_tokens: int = PASS_TOKENS) -> list[list[int]]:
+    """Group positions of similar length so that padding and passes together cost least.
+
+    The cost of a group is count x longest + `pass_tokens`; count x longest stays within `max_tokens`, and something
+    longer runs alone. The least sum over all ways to cut the positions, sorted by length, is found exactly.
+
+    >>> fewest_padded([5, 1, 2, 9], max_tokens=20, pass_tokens=3)
+    [[1, 2], [0], [3]]
+    >>> fewest_padded([5, 1, 2, 9], max_tokens=20, pass_tokens=30)
+    [[1, 2], [0, 3]]
+    """
+    order = sorted(range(len(lengths)), key=lambda place: (lengths[place], place))
+    least, cut = [0] * (len(order) + 1), [0] * (len(order) + 1)
+    for stop in range(1, len(order) + 1):
+        longest = lengths[order[stop - 1]]
+        begins = range(max(min(stop - 1, stop - max_tokens // max(longest, 1)), 0), stop)
+        cut[stop] = min(begins, key=lambda begin: least[begin] + (stop - begin) * longest)
+        least[stop] = least[cut[stop]] + (stop - cut[stop]) * longest + pass_tokens
+    groups, stop = [], len(order)
+    while stop > 0:
+        groups.append(order[cut[stop] : stop])
+        stop = cut[stop]
+    return groups[::-1]

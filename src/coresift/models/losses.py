@@ -32,23 +32,51 @@ BOTH: tuple[Kind, Kind] = ("response", "knowledge")
 def token_nll(model: nn.Module, batch: Batch) -> Tensor:
     """Negative log-likelihood of every target token.
 
-    The vocabulary projection runs only on positions that some row of the batch predicts from.
+    The vocabulary projection runs on the positions that targets are predicted from and on no other; where a model has
+    no head of its own to be told so, on those that some row of the batch predicts from. No attention mask is given:
+    padding is on the right, where causal attention never looks, and without a mask the fastest kernels serve.
 
     Returns:
         [b, t], nats, float32 (float64 for a float64 model); exactly 0 off target. Entry (i, t) is the loss of token t.
     """
-    wanted = batch.targets[:, 1:]
-    columns = wanted.any(dim=0).nonzero().squeeze(1)
-    logits = model(
-        input_ids=batch.input_ids, attention_mask=batch.attention_mask, use_cache=False, logits_to_keep=columns
-    ).logits
-    chosen = wanted[:, columns]
-    scores = logits[chosen]
+    scores = _scores(model, batch)
     precise = torch.promote_types(scores.dtype, torch.float32)
-    losses = torch.nn.functional.cross_entropy(scores.to(precise), batch.input_ids[:, 1:][wanted], reduction="none")
+    losses = torch.nn.functional.cross_entropy(scores.to(precise), batch.input_ids[batch.targets], reduction="none")
     nll = losses.new_zeros(batch.input_ids.shape)
     nll[batch.targets] = losses
     return nll
+
+
+def _scores(model: nn.Module, batch: Batch) -> Tensor:
+    """[targets, vocabulary], the logits that every target is predicted by, in the order of `targets`."""
+    wanted, head = batch.targets[:, 1:], head_of(model)
+    if head is None:
+        columns = wanted.any(dim=0).nonzero().squeeze(1)
+        return _logits(model, batch, logits_to_keep=columns)[wanted[:, columns]]
+    narrowed = []
+
+    def narrow(head: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        narrowed.append(True)
+        return (inputs[0][:, :-1][wanted][None], *inputs[1:])
+
+    handle = head.register_forward_pre_hook(narrow)
+    try:
+        logits = _logits(model, batch)
+    finally:
+        handle.remove()
+    return logits[0] if narrowed else logits[:, :-1][wanted]
+
+
+def head_of(model: nn.Module) -> nn.Module | None:
+    """The module that turns the last hidden states into logits; None where a model does not say."""
+    ask = getattr(model, "get_output_embeddings", None)
+    head = ask() if ask is not None else None
+    return head if isinstance(head, torch.nn.Module) else None
+
+
+def _logits(model: nn.Module, batch: Batch, **more: Tensor) -> Tensor:
+    logits: Tensor = model(input_ids=batch.input_ids, use_cache=False, **more).logits
+    return logits
 
 
 def example_losses(nll: Tensor, targets: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
 """What a method requires of every candidate, one function per kind of feature; what is there is left alone.
 
-gradients       a warm-up, then one backward pass per loss     tuning, extract.run
+gradients       a warm-up, unless of the untuned model         pipeline.gradients
 embeddings      a sentence encoder                             extract.embeddings
 similarities    the same, with a second set of examples        extract.embeddings
 ratings         a model that rates                             extract.ratings
@@ -13,22 +13,19 @@ utilities       the base model, with examples in its context   pipeline.utilitie
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from torch import Tensor
 
-from coresift.artefacts.store import Artefact, Work
+from coresift.artefacts.store import Work
 from coresift.errors import FeatureError
 from coresift.extract.columns import columns_identity, extract_column, extract_labels
 from coresift.extract.embeddings import extract_embeddings, extract_similarities
 from coresift.extract.losses import extract_lengths, extract_losses
 from coresift.extract.ngrams import extract_importance
 from coresift.extract.ratings import Rater, extract_ratings
-from coresift.extract.run import GradientExtractor, extract_gradients
 from coresift.extract.shards import Account
-from coresift.features.base import Features
 from coresift.features.columns import ColumnSpec, LabelSpec
-from coresift.features.implied import Implied, implying
 from coresift.features.importance import ImportanceSpec
 from coresift.features.losses import LengthSpec, LossSpec
 from coresift.features.ratings import RatingSpec
@@ -39,20 +36,15 @@ from coresift.features.utility_store import UtilityStore
 from coresift.models.load import load_model, load_tokenizer, max_positions, model_fingerprint
 from coresift.models.lora import load_adapter
 from coresift.models.render import Renderer, render_pool
+from coresift.pipeline.gradients import gradients
 from coresift.pipeline.inputs import model_path
+from coresift.pipeline.opened import Store, opened, shared
 from coresift.pipeline.runs import Run
-from coresift.pipeline.tuning import Say, warm_up, warmup
+from coresift.pipeline.tuning import Say, warm_up
 from coresift.pipeline.utilities import encoder_identity, encoder_of, unscored, utilities
-from coresift.training.checkpoints import Checkpoint
 
 LONGEST_QUESTION = 8192
 """Tokens of a rating question with its example, for models that do not say how many they take."""
-
-
-class Store(Features, Protocol):
-    """Features that say what they depend on."""
-
-    identity: dict[str, Any]
 
 
 class RunFeatures:
@@ -106,8 +98,7 @@ def fill(run: Run, specs: Sequence[FeatureSpec], *, say: Say = print) -> RunFeat
         Other errors of the extraction, with the next step.
     """
     held = RunFeatures(len(run.inputs.rows))
-    gradients = [spec for spec in specs if isinstance(spec, GradientSpec)]
-    for gradient, its in _gradients(run, gradients, say).items() if gradients else ():
+    for gradient, its in gradients(run, [spec for spec in specs if isinstance(spec, GradientSpec)], say=say).items():
         held.hold([gradient], its)
     kernels = [spec for spec in specs if isinstance(spec, UtilitySpec)]
     for spec in dict.fromkeys([*(each.encoder for each in kernels if each.encoder is not None), *specs]):
@@ -132,97 +123,6 @@ def fill(run: Run, specs: Sequence[FeatureSpec], *, say: Say = print) -> RunFeat
     return held
 
 
-def _gradients(run: Run, specs: Sequence[GradientSpec], say: Say) -> dict[GradientSpec, Store]:
-    """A store for every spec: what is stored already, what follows from that, and what is computed now."""
-    checkpoint = warmup(run, say=say)
-    assert checkpoint is not None and checkpoint.adapter is not None, "gradients are taken on a LoRA warm-up"
-    identity = _gradient_identity(run, checkpoint)
-
-    def is_held(spec: GradientSpec) -> bool:
-        return _gradient_artefact(run, identity, spec).is_whole
-
-    wanted = tuple(dict.fromkeys(spec.stored for spec in specs))
-    parts = {spec: () if is_held(spec) else implying(spec, is_held) for spec in wanted}
-    used = tuple(dict.fromkeys(each for spec in wanted for each in parts[spec] or (spec,)))
-    artefacts = {spec: _gradient_artefact(run, identity, spec) for spec in used}
-
-    def make(works: list[Work]) -> None:
-        model = load_model(run.inputs.base, dtype=run.recipe.model.dtype, device=run.recipe.model.device)
-        assert checkpoint is not None and checkpoint.adapter is not None
-        extractor = GradientExtractor(
-            load_adapter(model, checkpoint.adapter, trainable=True),
-            start_token=run.inputs.renderer.start_token,
-            pad_token=run.inputs.renderer.pad_token,
-            moments=checkpoint.moments() if any(spec.preconditioner != "none" for spec in used) else None,
-            batch_tokens=run.recipe.extract.batch_tokens,
-        )
-        named = {work.artefact.name: work for work in works}
-        missing = [spec for spec in used if artefacts[spec].name in named]
-        cost = extract_gradients(
-            extractor, run.inputs.rows, _opened(run, artefacts, identity), missing, say=say, account=shared(works)
-        )
-        say(f"gradients: {len(run.inputs.rows)} examples, {len(missing)} losses, {cost.seconds:.0f} s")
-
-    run.store.ensure_all(list(artefacts.values()), make, say=say)
-    for spec, its in artefacts.items():
-        run.uses.note(f"features/{spec.key}", its, stage="gradients")
-    stored = _opened(run, artefacts, identity)
-    stores: dict[GradientSpec, Store] = {}
-    for spec in wanted:
-        stores[spec] = stored
-        if parts[spec]:
-            say(f"{spec.key}: follows from {' and '.join(each.key for each in parts[spec])}, which are there")
-            stores[spec] = Implied(stored, {"parts": [artefacts[each].name for each in parts[spec]]})
-    return stores
-
-
-def gradients_missing(run: Run, checkpoint: Checkpoint, specs: Sequence[GradientSpec]) -> list[GradientSpec]:
-    """Those of `specs`, as they are stored, that are neither there nor follow from others that are."""
-    identity = _gradient_identity(run, checkpoint)
-
-    def is_held(spec: GradientSpec) -> bool:
-        return _gradient_artefact(run, identity, spec).is_whole
-
-    wanted = dict.fromkeys(spec.stored for spec in specs)
-    return [spec for spec in wanted if not is_held(spec) and not implying(spec, is_held)]
-
-
-def _gradient_identity(run: Run, checkpoint: Checkpoint) -> dict[str, Any]:
-    """What all gradients of a run depend on."""
-    return {
-        **run.inputs.row_identity,
-        "model": model_fingerprint(run.inputs.base),
-        "dtype": run.recipe.model.dtype,
-        "adapter": checkpoint.fingerprint,
-        "start_token": run.inputs.renderer.start_token,
-    }
-
-
-def _gradient_artefact(run: Run, identity: Mapping[str, Any], spec: GradientSpec) -> Artefact:
-    return run.store.artefact("gradients", {**identity, "spec": spec.stored.model_dump(mode="json")})
-
-
-def shared(works: Sequence[Work]) -> Account:
-    """Puts the cost of one pass that fills several artefacts on all of them, in equal parts."""
-
-    def account(*, seconds: float, tokens: int, flops: float | None) -> None:
-        part = 1 / len(works)
-        for work in works:
-            work.add(seconds=seconds * part, tokens=tokens * part, flops=None if flops is None else flops * part)
-
-    return account
-
-
-def _opened(run: Run, artefacts: Mapping[Any, Artefact], identity: Mapping[str, Any]) -> FeatureStore:
-    return FeatureStore(
-        run.store.root,
-        identity=identity,
-        ids=run.inputs.chosen_from.ids,
-        shard_rows=run.recipe.extract.shard_rows,
-        folders={spec: its.folder for spec, its in artefacts.items()},
-    )
-
-
 def _filled(
     run: Run,
     spec: FeatureSpec,
@@ -243,14 +143,14 @@ def _filled(
     """
     identity = {**run.inputs.text_identity, **own}
     artefact = run.store.artefact(kind, {**identity, "spec": spec.stored.model_dump(mode="json")})
-    opened = {spec.stored: artefact}
+    held = {spec.stored: artefact}
 
     def make(work: Work) -> None:
-        compute(_opened(run, opened, identity), shared([work]))
+        compute(opened(run, held, identity), shared([work]))
 
     run.store.ensure(artefact, make, say=say)
     run.uses.note(f"features/{spec.stored.key}", artefact, stage=kind)
-    return _opened(run, opened, identity)
+    return opened(run, held, identity)
 
 
 def _embeddings(run: Run, spec: EmbeddingSpec, say: Say) -> FeatureStore:

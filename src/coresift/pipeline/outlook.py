@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from coresift.differences import flat
-from coresift.pipeline.features import gradients_missing
+from coresift.pipeline.gradients import gradients_missing
 from coresift.pipeline.runs import Run
 from coresift.pipeline.tuning import gradient_specs, warm_up_artefact
 from coresift.training.checkpoints import Checkpoint
@@ -62,9 +62,10 @@ def outlook(run: Run) -> list[str]:
     specs = gradient_specs(run)
     if specs:
         warm = warm_up_artefact(run)
-        (found if warm.is_whole else missing).append("warm-up")
+        if any(spec.on_adapter for spec in specs):
+            (found if warm.is_whole else missing).append("warm-up")
         wanted = list(dict.fromkeys(spec.stored for spec in specs))
-        absent = gradients_missing(run, Checkpoint(warm.folder), wanted) if warm.is_whole else wanted
+        absent = gradients_missing(run, Checkpoint(warm.folder) if warm.is_whole else None, wanted)
         for spec in wanted:
             (missing if spec in absent else found).append(f"{spec.loss} gradients")
     lines = [f"found: {', '.join(found)}"] if found else []

@@ -30,7 +30,8 @@ def gradient_specs(run: Run) -> list[GradientSpec]:
 def warmup(run: Run, *, say: Say = print) -> Checkpoint | None:
     """Train LoRA on a random part of the candidates; None when the method needs none."""
     scored = any(isinstance(spec, LossSpec) and spec.warmup for spec in run.recipe.required)
-    needed = len(gradient_specs(run)) > 0 or scored or asks_the_warm_up(run)
+    tapped = any(spec.on_adapter for spec in gradient_specs(run))
+    needed = tapped or scored or asks_the_warm_up(run)
     return warm_up(run, say=say) if needed else None
 
 
