@@ -259,6 +259,34 @@ def test_unknown_columns_come_with_the_mapping_that_fits() -> None:
     assert talks("other_columns.jsonl", columns={"prompt": "Question", "response": "best_answer"}) == [LAKE, TOWN]
 
 
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        (
+            {"text": "Q: a A: b"},
+            r"'text' fit no known .* --map role=column, one of turns \(messages\), or one of prompts",
+        ),
+        ({"messages": None}, r"no 'messages'; messages records need the messages"),
+        ({"query": "q", "answers": "a"}, r"--map prompt=query --map response=answers"),
+        ({"talk": [{"from": "human", "value": "q"}]}, r"--map messages=talk"),
+        (
+            {"question": "q", "passage": "p", "solution": "s"},
+            r"--map instruction=question --map response=solution --map in",
+        ),
+        (
+            {"question": "q", "context": {"a": 1}, "answer": "a"},
+            r"'context' is an object; .* \(--map input= leaves it out",
+        ),
+        ({"messages": "[{'role': 'user'}]"}, r"'messages' is text, but not JSON \(.*\); json\.dumps writes it"),
+    ],
+)
+def test_the_advice_fits_the_columns(row: dict[str, object], message: str, tmp_path: Path) -> None:
+    path = tmp_path / "pool.jsonl"
+    path.write_text(f"{json.dumps(row)}\n" * 3)
+    with pytest.raises(DataError, match=message):
+        read_pool(path)
+
+
 def test_columns_that_nobody_reads_are_counted() -> None:
     assert read("unread.jsonl").notes.sentences == ("not read: rating (2 rows), category (1 row)",)
 
