@@ -2,8 +2,9 @@
 
     python benchmarks/smollm2.py --model FOLDER --pool FILE.jsonl --out runs/smollm2     # hours on two cores
 
-FOLDER is an ordinary model folder of SmolLM2-135M-Instruct; FILE a pool whose rows name their `source`. Of the rows that
-fit `--max-tokens` a seeded random part takes part, a fifth of it held out for scoring. Run the same line again to go on.
+FOLDER is an ordinary model folder of SmolLM2-135M-Instruct; FILE a pool whose rows name their `source`. Of the rows
+that fit `--max-tokens` a seeded random part takes part, a fifth of it held out for scoring. Run the same line again to
+go on.
 """
 
 import argparse
@@ -15,7 +16,8 @@ from coresift.data.splits import random_positions
 from coresift.data.writers import coreset_text
 from coresift.execution.local import LocalExecutor
 from coresift.models.load import load_tokenizer
-from coresift.models.render import Renderer, render_pool
+from coresift.models.render import Renderer
+from coresift.models.rendered_pool import render_pool
 from coresift.pipeline.comparison import Comparison
 from coresift.pipeline.recipes import resolve
 from coresift.report.comparison_tables import markdown

@@ -11,7 +11,8 @@ from coresift.errors import SettingsError
 from coresift.evaluation.generation import generate
 from coresift.evaluation.scores import HeldOut, mean_and_spread, score, share_by_kind
 from coresift.models.encoders import Encoded
-from coresift.models.render import Renderer, render_pool
+from coresift.models.render import Renderer
+from coresift.models.rendered_pool import render_pool
 
 
 def greedy(model: torch.nn.Module, prompt: list[int], stops: set[int], steps: int) -> tuple[int, ...]:

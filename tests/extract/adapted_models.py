@@ -7,7 +7,8 @@ from torch import nn
 from coresift.models.batches import collate
 from coresift.models.lora import LoraSettings, attach_lora, lora_parameters
 from coresift.models.losses import example_losses, token_nll
-from coresift.models.render import Renderer, render_pool
+from coresift.models.render import Renderer
+from coresift.models.rendered_pool import render_pool
 
 LORA = LoraSettings(rank=4, alpha=8, dropout=0.1)
 

@@ -11,7 +11,8 @@ import torch
 from coresift.extract.difficulty import NOT_FINITE, UNHELPFUL, Difficulty, checked, measure_difficulty
 from coresift.models.lora import LoraSettings, attach_lora
 from coresift.models.losses import pool_losses
-from coresift.models.render import Renderer, render_pool
+from coresift.models.render import Renderer
+from coresift.models.rendered_pool import render_pool
 from kills import until_done
 
 ROWS = [row for row in render_pool(tiny.pool(8), Renderer(tiny.tokenizer("llama3"), max_tokens=512)).rows if row]

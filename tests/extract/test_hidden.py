@@ -10,7 +10,8 @@ import torch
 from coresift.extract.hidden import HiddenStates, extract_hidden_similarities, position_weighted
 from coresift.features.store import FeatureStore
 from coresift.features.targets import HiddenSimilaritySpec
-from coresift.models.render import Rendered, Renderer, render_pool
+from coresift.models.render import Rendered, Renderer
+from coresift.models.rendered_pool import render_pool
 from coresift.targets.influence import cosines
 
 SPEC = HiddenSimilaritySpec()

@@ -18,7 +18,8 @@ from coresift.features.targets import GradientSimilaritySpec
 from coresift.models.batches import Kind, collate
 from coresift.models.lora import LoraSettings, attach_lora, lora_parameters
 from coresift.models.losses import example_losses, token_nll
-from coresift.models.render import Rendered, Renderer, render_pool
+from coresift.models.render import Rendered, Renderer
+from coresift.models.rendered_pool import render_pool
 from coresift.targets.influence import influence, mean_rows
 
 LOSSLESS = 10**5

@@ -13,7 +13,8 @@ from coresift.extract.losses import extract_lengths, extract_losses
 from coresift.features.losses import NOT_SCORED, LengthSpec, LossSpec
 from coresift.features.store import FeatureStore
 from coresift.models.losses import pool_losses
-from coresift.models.render import Renderer, render_pool
+from coresift.models.render import Renderer
+from coresift.models.rendered_pool import render_pool
 
 POOL = tiny.pool(9)
 ROWS = render_pool(POOL, Renderer(tiny.tokenizer("llama3"), max_tokens=512)).rows

@@ -132,7 +132,8 @@ from coresift.extract.run import GradientExtractor, extract_gradients
 from coresift.features.specs import GradientSpec
 from coresift.features.store import FeatureStore
 from coresift.models.lora import LoraSettings, attach_lora
-from coresift.models.render import Renderer, render_pool
+from coresift.models.render import Renderer
+from coresift.models.rendered_pool import render_pool
 
 torch.set_num_threads(1)
 pool = tiny.pool(48)

@@ -8,7 +8,8 @@ from transformers import PreTrainedTokenizerFast
 
 from coresift.data.pool import Example, Message, Pool
 from coresift.errors import ModelError, RenderError
-from coresift.models.render import Renderer, render_pool
+from coresift.models.render import Renderer
+from coresift.models.rendered_pool import render_pool
 
 ENDS = {
     "llama3": "<|eot_id|>",

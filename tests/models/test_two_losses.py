@@ -9,7 +9,8 @@ from torch import nn
 
 from coresift.models.batches import Batch, by_length, collate
 from coresift.models.losses import example_losses, pool_losses, token_nll
-from coresift.models.render import Rendered, Renderer, render_pool
+from coresift.models.render import Rendered, Renderer
+from coresift.models.rendered_pool import render_pool
 
 
 def by_hand(model: nn.Module, context: list[int], row: Rendered) -> float:

@@ -127,7 +127,7 @@ def test_the_stages_before_training_can_be_run_alone(recipe: dict[str, Any], tmp
     run = opened(recipe, tmp_path / "run")
     assert STAGES["warmup"](run, say=lambda line: None) is not None
     assert STAGES["extract"](run, say=lambda line: None) is None
-    assert list(run.costs) == ["warm-up", "difficulty"]
+    assert list(run.costs) == ["rendering", "warm-up", "difficulty"]
     cheap = opened(recipe, tmp_path / "cheap", online={"difficulty_of": "base"})
     assert STAGES["warmup"](cheap, say=lambda line: None) is None
 

@@ -13,7 +13,8 @@ from transformers import TrainerCallback
 
 from coresift.errors import SettingsError, TrainingError
 from coresift.models.lora import LoraSettings
-from coresift.models.render import Rendered, Renderer, render_pool
+from coresift.models.render import Rendered, Renderer
+from coresift.models.rendered_pool import render_pool
 from coresift.policy import OnlineProblem
 from coresift.training import build, trainer
 from coresift.training.checkpoints import Checkpoint, Epoch

@@ -15,7 +15,8 @@ from coresift.errors import TrainingError
 from coresift.models.batches import collate
 from coresift.models.losses import example_losses, token_nll
 from coresift.models.quiet import quiet
-from coresift.models.render import Renderer, render_pool
+from coresift.models.render import Renderer
+from coresift.models.rendered_pool import render_pool
 from coresift.policy import OnlineProblem
 from coresift.training.lead_callback import IGNORED, LeadCallback
 

@@ -3,7 +3,8 @@
 import numpy as np
 import tiny
 
-from coresift.models.render import Renderer, render_pool
+from coresift.models.render import Renderer
+from coresift.models.rendered_pool import render_pool
 from coresift.training.build import data_order
 from coresift.training.order import EpochOrder
 from coresift.training.settings import TrainSettings

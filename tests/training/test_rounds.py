@@ -21,7 +21,8 @@ from coresift.errors import SelectionError, TrainingError
 from coresift.models.load import load_model
 from coresift.models.lora import LoraSettings
 from coresift.models.losses import response_losses
-from coresift.models.render import Rendered, Renderer, render_pool
+from coresift.models.render import Rendered, Renderer
+from coresift.models.rendered_pool import render_pool
 from coresift.policy import OnlineProblem, Plan, Round
 from coresift.training import rounds as module
 from coresift.training.rounds import Rounds, check_agreement, plan_in_words, train_rounds
@@ -274,7 +275,8 @@ import sys, numpy as np, tiny, torch
 from pathlib import Path
 from round_policies import Highest
 from coresift.models.lora import LoraSettings
-from coresift.models.render import Renderer, render_pool
+from coresift.models.render import Renderer
+from coresift.models.rendered_pool import render_pool
 from coresift.policy import OnlineProblem
 from coresift.training.rounds import train_rounds
 from coresift.training.settings import TrainSettings

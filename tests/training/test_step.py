@@ -16,7 +16,8 @@ import tiny
 import torch
 
 from coresift.models.quiet import quiet
-from coresift.models.render import Rendered, Renderer, render_pool
+from coresift.models.render import Rendered, Renderer
+from coresift.models.rendered_pool import render_pool
 from coresift.training.build import build_trainer
 from coresift.training.settings import TrainSettings
 

@@ -21,7 +21,8 @@ from transformers import TrainerCallback
 from coresift.errors import DataError, ModelError, SettingsError, TrainingError
 from coresift.models.load import load_model
 from coresift.models.lora import LoraSettings, load_adapter, lora_parameters
-from coresift.models.render import Rendered, Renderer, render_pool
+from coresift.models.render import Rendered, Renderer
+from coresift.models.rendered_pool import render_pool
 from coresift.training import build, trainer
 from coresift.training.checkpoints import Checkpoint, load_trained
 from coresift.training.costs import training_flops
@@ -229,7 +230,8 @@ def test_killed_process_resumes_to_the_same_weights(base: Path, rows: list[Rende
         textwrap.dedent("""
         import sys, tiny, torch
         from pathlib import Path
-        from coresift.models.render import Renderer, render_pool
+        from coresift.models.render import Renderer
+        from coresift.models.rendered_pool import render_pool
         from coresift.training.settings import TrainSettings
         from coresift.training.trainer import train
         torch.set_num_threads(int(sys.argv[1]))

@@ -15,7 +15,8 @@ from coresift import files, seeds, world
 from coresift.evaluation.generation import generate
 from coresift.models.load import load_model, load_tokenizer
 from coresift.models.lora import LoraSettings
-from coresift.models.render import Renderer, render_pool
+from coresift.models.render import Renderer
+from coresift.models.rendered_pool import render_pool
 from coresift.training.checkpoints import load_trained
 from coresift.training.settings import TrainSettings
 from coresift.training.trainer import train

@@ -18,7 +18,8 @@ from coresift.models.batches import collate
 from coresift.models.load import load_model, load_tokenizer
 from coresift.models.lora import LoraSettings, attach_lora, lora_parameters
 from coresift.models.losses import example_losses, token_nll
-from coresift.models.render import Rendered, Renderer, render_pool
+from coresift.models.render import Rendered, Renderer
+from coresift.models.rendered_pool import render_pool
 
 
 def options(parser: argparse.ArgumentParser) -> None:

@@ -18,7 +18,8 @@ from coresift.bench.timing import Row, Table, finish
 from coresift.models.load import load_model, load_tokenizer, resolve_device
 from coresift.models.lora import LoraSettings, attach_lora
 from coresift.models.quiet import quiet
-from coresift.models.render import Rendered, Renderer, render_pool
+from coresift.models.render import Rendered, Renderer
+from coresift.models.rendered_pool import render_pool
 from coresift.training.build import build_trainer
 from coresift.training.observed import ObservedTrainer, ObservingCollator, RoundOrder
 from coresift.training.rates import Rates

@@ -248,6 +248,10 @@ class Pool(Sequence[Example]):
         record = self._records[position]
         return f"{record.file or self.origin or 'pool'}, {record.where}"
 
+    def number(self, position: int) -> int:
+        """The 1-based number of the record that the example at `position` was read from."""
+        return self._records[position].number
+
     def take(self, positions: Iterable[int]) -> "Pool":
         """The pool of the given positions, in the given order.
 

@@ -6,27 +6,21 @@ takes the same target tokens, which is what makes response = knowledge + followi
 """
 
 import unicodedata
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from coresift.data.pool import Example, Message, Pool
+from coresift.data.pool import Example, Message
 from coresift.errors import DataError, ModelError, RenderError
 from coresift.models.encode import Encoded, TextEncoder
 from coresift.models.layout import Layout, Layouts
 from coresift.models.template import ChatTemplate, TemplateMismatch
 from coresift.models.template_facts import TemplateFacts, template_facts
 from coresift.models.wording import Wording
-from coresift.progress import Progress
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
-
-BATCH = 256
-"""Conversations that are rendered and tokenised at once."""
-
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
@@ -251,71 +245,3 @@ def _same(decoded: str, response: str) -> bool:
     """Equal up to outer whitespace and Unicode normalisation, which some tokenizers apply."""
     left, right = decoded.strip(), response.strip()
     return left == right or unicodedata.normalize("NFKC", left).strip() == unicodedata.normalize("NFKC", right).strip()
-
-
-@dataclass(frozen=True, slots=True)
-class RenderedPool:
-    """A pool as tokens.
-
-    Attributes:
-        rows: One per pool position; None where the conversation does not fit or cannot be rendered.
-        faults: Why conversations cannot be rendered, by pool position, ascending.
-        notes: What the template left out or moved in all conversations, counted.
-    """
-
-    rows: tuple[Rendered | None, ...]
-    faults: Mapping[int, RenderFault] = field(default_factory=dict)
-    notes: Mapping[str, int] = field(default_factory=dict)
-
-    @property
-    def fits(self) -> tuple[int, ...]:
-        """Pool positions that fit, ascending."""
-        return tuple(position for position, row in enumerate(self.rows) if row is not None)
-
-    @property
-    def excluded(self) -> tuple[int, ...]:
-        """Pool positions whose conversations are too long, ascending."""
-        return tuple(
-            position for position, row in enumerate(self.rows) if row is None and position not in self.faults
-        )
-
-
-def render_pool(pool: Pool, renderer: Renderer, *, skip_bad_rows: bool = False) -> RenderedPool:
-    """Render every example; those longer than the renderer's `max_tokens` are left out, never cut.
-
-    Args:
-        pool: The examples.
-        renderer: Renders them.
-        skip_bad_rows: Leave out those that cannot be rendered, and say why in `RenderedPool.faults`.
-
-    Raises:
-        RenderError: If examples cannot be rendered and are not to be skipped: how many, and the first by place.
-    """
-    rows, faults, notes = list[Rendered | None](), dict[int, RenderFault](), Counter[str]()
-    with Progress("rendering", len(pool), unit="examples") as progress:
-        for begin in range(0, len(pool), BATCH):
-            for row in renderer.render_many(pool[begin : begin + BATCH]):
-                if isinstance(row, RenderFault):
-                    faults[len(rows)] = row
-                else:
-                    notes.update(row.notes)
-                rows.append(row if isinstance(row, Rendered) and renderer.fits(row) else None)
-            progress.reach(len(rows))
-    if faults and not skip_bad_rows:
-        raise RenderError(_told(pool, faults))
-    return RenderedPool(tuple(rows), faults, dict(notes))
-
-
-SHOWN = 5
-"""How many faults an error names."""
-
-
-def _told(pool: Pool, faults: Mapping[int, RenderFault]) -> str:
-    named = [f"{pool.where(place)}: example {fault.id}: {fault.reason}" for place, fault in faults.items()]
-    if len(named) == 1:
-        return f"{named[0]} Or leave it out with --skip-bad-rows (pool.skip_bad_rows: true)."
-    more = f"\n... and {len(named) - SHOWN} more" if len(named) > SHOWN else ""
-    return (
-        f"{len(named)} of {len(pool)} examples cannot be rendered:\n" + "\n".join(named[:SHOWN]) + more +
-        "\nFix them, or leave them out with --skip-bad-rows (pool.skip_bad_rows: true)."
-    )

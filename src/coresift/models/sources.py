@@ -29,6 +29,15 @@ PATTERNS = (
 """The files of a model folder that decide what it computes: weights, configuration, tokenizer and chat template."""
 
 
+TOKENIZER_PATTERNS = (
+    *("config.json", "tokenizer*", "tekken.json", "special_tokens_map.json", "added_tokens.json"),
+    *("chat_template*", "vocab*", "merges.txt"),
+)
+"""The files among them that decide how text becomes tokens."""
+RENDERING = "2"
+"""Changes when the same tokenizer and template give other tokens or masks."""
+
+
 @dataclass(frozen=True)
 class Source:
     """A place to load from.
@@ -115,6 +124,32 @@ def model_fingerprint(name: str | Path) -> str:
         files = sorted({path for pattern in PATTERNS for path in folder.glob(pattern) if path.is_file()})
         return fingerprints.of_json([[path.name, _hash(path, *_stamp(path))] for path in files])
     return fingerprints.of_json([source.name, _commit(source)])
+
+
+def rendering_identity(name: str | Path, template: str | None) -> dict[str, str]:
+    """Everything about a model that decides which tokens a conversation becomes, its weights left out.
+
+    Args:
+        name: Model folder or Hub id.
+        template: As `model.template`; the content of a file counts, not its name.
+
+    Raises:
+        ModelError: As `find`.
+    """
+    import tokenizers
+    import transformers
+
+    source = find(name)
+    folder = Path(source.name)
+    if folder.is_dir():
+        kept = sorted({path for pattern in TOKENIZER_PATTERNS for path in folder.glob(pattern) if path.is_file()})
+        tokenizer = fingerprints.of_json([[path.name, _hash(path, *_stamp(path))] for path in kept])
+    else:
+        tokenizer = fingerprints.of_json([source.name, _commit(source)])
+    own = Path(template).expanduser() if template else None
+    shown = own.read_text(encoding="utf-8") if own is not None and own.is_file() else template or ""
+    versions = f"{transformers.__version__}, {tokenizers.__version__}"
+    return {"tokenizer": tokenizer, "template": shown, "libraries": versions, "rendering": RENDERING}
 
 
 def _stamp(path: Path) -> tuple[int, int]:

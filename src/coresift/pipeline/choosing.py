@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from pydantic import BaseModel
 
 from coresift import files
@@ -50,7 +49,7 @@ def selected(
             features,
             run.recipe.budgets,
             ids=run.inputs.chosen_from.ids,
-            tokens=np.array([len(row.tokens) for row in run.inputs.rows]),
+            tokens=run.inputs.rows.lengths,
             groups=sources(run),
             seed=derive(run.recipe.seed, "selection"),
             memory=run.recipe.memory,
@@ -98,7 +97,7 @@ def write_one(run: Run, coreset: Coreset, folder: Path, *, say: Say) -> None:
             return
         rows.replace(folder / CHANGED)
         say(f"{rows} was changed by somebody: it is written again, the changed file is kept as {CHANGED}")
-    write_skipped(run.folder / "skipped.jsonl", run.inputs.pool.skipped)
+    write_skipped(run.folder / "skipped.jsonl", [*run.inputs.pool.skipped, *run.inputs.unrendered])
     coreset.save(folder)
     trials = coreset.diagnostics.get("trials") or []
     tables = {
@@ -141,9 +140,14 @@ def _in_pool(run: Run, coreset: Coreset, facts: dict[str, Any]) -> Coreset:
         coreset,
         indices=run.inputs.candidates[coreset.indices],
         diagnostics={**coreset.diagnostics, **facts},
-        provenance={**coreset.provenance, "fingerprints": run.inputs.all_fingerprints},
+        provenance={**coreset.provenance, "fingerprints": run.inputs.all_fingerprints, **_notes(run)},
         prefixes={},
     )
+
+
+def _notes(run: Run) -> dict[str, Any]:
+    """What was not read or was changed on the way from the rows to the examples, where there is any of it."""
+    return {"notes": run.inputs.notes} if run.inputs.notes else {}
 
 
 def _identity(run: Run, method: Selector, features: RunFeatures | None) -> dict[str, Any]:

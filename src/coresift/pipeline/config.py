@@ -94,6 +94,11 @@ class ModelSettings(Settings):
     """The base model."""
 
     path: PathText = Field(description="Local folder, Hub id, or `world`.")
+    template: PathText | None = Field(
+        None,
+        description="How conversations are written, if not by the tokenizer's own chat template: plain, chatml, "
+        "alpaca, the name of one of its templates, or a file.jinja.",
+    )
     dtype: Literal["auto", "float32", "bfloat16", "float16", "float64"] = Field("auto", description="auto: as stored.")
     device: str = Field("auto", description="cpu, cuda, or auto (cuda where there is one).")
 

@@ -35,7 +35,8 @@ from coresift.features.utilities import EmbeddingSpec, SimilaritySpec, UtilitySp
 from coresift.features.utility_store import UtilityStore
 from coresift.models.load import load_model, load_tokenizer, max_positions, model_fingerprint
 from coresift.models.lora import load_adapter
-from coresift.models.render import Renderer, render_pool
+from coresift.models.render import Renderer
+from coresift.models.rendered_pool import render_pool
 from coresift.pipeline.gradients import gradients
 from coresift.pipeline.inputs import model_path
 from coresift.pipeline.opened import Store, opened, shared

@@ -9,14 +9,16 @@ import numpy as np
 
 from coresift import fingerprints, world
 from coresift.budget import Budget
-from coresift.data.pool import Pool
+from coresift.data.pool import Pool, SkippedRow
 from coresift.data.readers import read_pool
 from coresift.data.splits import held_out_groups, random_positions
 from coresift.errors import DataError
 from coresift.evaluation.scores import HeldOut
 from coresift.features.utilities import OtherSet
 from coresift.models.load import load_tokenizer, max_positions
-from coresift.models.render import Rendered, RenderedPool, Renderer, refuse_longer, render_pool
+from coresift.models.packed import PackedRows
+from coresift.models.render import Renderer, refuse_longer
+from coresift.models.rendered_pool import RenderedPool, render_pool
 from coresift.pipeline.cleaning import Cleaning, clean
 from coresift.pipeline.config import Recipe, SetSettings
 from coresift.pipeline.sets import WORLD, read_file, read_set, refuse_learned
@@ -37,12 +39,14 @@ class Inputs:
     Attributes:
         recipe: Names them.
         timed: Counts the time of a stage while it is open.
+        render: Renders a pool, or finds it rendered.
         twin: Inputs with the same pool and model, whose pool and rendering serve these too.
     """
 
     recipe: Recipe
     timed: Callable[[str], AbstractContextManager[None]] = lambda stage: nullcontext()
     twin: "Inputs | None" = None
+    render: Callable[[Pool, Renderer], RenderedPool] = render_pool
 
     @cached_property
     def pool(self) -> Pool:
@@ -74,7 +78,7 @@ class Inputs:
     @cached_property
     def renderer(self) -> Renderer:
         """The base model's tokenizer with its chat template."""
-        return Renderer(load_tokenizer(self.base), max_tokens=self.max_tokens)
+        return Renderer(load_tokenizer(self.base), max_tokens=self.max_tokens, template=self.recipe.model.template)
 
     @cached_property
     def max_tokens(self) -> int:
@@ -93,7 +97,7 @@ class Inputs:
         """The pool as tokens; examples longer than `max_tokens` are excluded."""
         if self.twin is not None:
             return self.twin.rendered
-        rendered = render_pool(self.pool, self.renderer)
+        rendered = self.render(self.pool, self.renderer)
         if len(rendered.fits) == 0:
             raise DataError(
                 f"{self.recipe.pool.named}: all {len(self.pool)} examples are longer than {self.limit_in_words}. "
@@ -101,9 +105,25 @@ class Inputs:
             )
         return rendered
 
+    @property
+    def unrendered(self) -> list[SkippedRow]:
+        """Rows that were left out because they cannot be rendered."""
+        return [
+            SkippedRow(self.pool.number(place), fault.reason, dict(self.pool.row(place)))
+            for place, fault in self.rendered.faults.items()
+        ]
+
+    @cached_property
+    def notes(self) -> list[str]:
+        """What was not read or was changed in reading, what the template left out, and what to know about it."""
+        facts, shown = self.renderer.facts, self.rendered.notes
+        template = [f"template: {facts.template}"] if self.recipe.model.template is not None else []
+        dropped = [f"{count} {said}" for said, count in shown.items()]
+        return [*self.pool.notes.sentences, *template, *dropped, *facts.warnings]
+
     def refuse_longer_than_model(self) -> None:
         """Raise DataError if an example that fits `pool.max_tokens` is longer than the model takes."""
-        refuse_longer((row for row in self.rendered.rows if row is not None), max_positions(self.base))
+        refuse_longer(self.rendered.longest, max_positions(self.base))
 
     @cached_property
     def held_out_positions(self) -> np.ndarray:
@@ -171,14 +191,9 @@ class Inputs:
         return self.pool.take(self.candidates)
 
     @cached_property
-    def rows(self) -> list[Rendered]:
-        """The candidates as tokens, in order."""
-        return [self._rendered_at(int(position)) for position in self.candidates]
-
-    def _rendered_at(self, position: int) -> Rendered:
-        row = self.rendered.rows[position]
-        assert row is not None, "only examples that fit are candidates"
-        return row
+    def rows(self) -> PackedRows:
+        """The candidates as tokens, in order, made as they are looked at."""
+        return self.rendered.at(self.candidates)
 
     @cached_property
     def fingerprints(self) -> dict[str, str]:
@@ -192,11 +207,9 @@ class Inputs:
     @cached_property
     def row_identity(self) -> dict[str, str]:
         """What depends on the candidates as tokens depends on: neither on their sources nor on the rest of the pool."""
-        tokens = np.concatenate([np.array([len(row.tokens), *row.tokens]) for row in self.rows])
-        masks = np.concatenate([np.array(row.response) for row in self.rows])
         return {
             "ids": fingerprints.of_json(self.chosen_from.ids),
-            "tokens": fingerprints.of_bytes(tokens.astype(np.int64).tobytes() + masks.tobytes()),
+            "tokens": self.rows.fingerprint,
         }
 
     @cached_property
@@ -243,7 +256,7 @@ class Inputs:
         return self._scored_on(pool, ("",) * len(pool))
 
     def _scored_on(self, pool: Pool, kinds: tuple[str, ...]) -> HeldOut:
-        rendered = render_pool(pool, self.renderer)
+        rendered = self.render(pool, self.renderer)
         fits = list(rendered.fits)
         if len(fits) == 0:
             raise DataError(

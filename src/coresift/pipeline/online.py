@@ -201,7 +201,7 @@ def _measure(run: Run, difficulty: bool, savepoints: Savepoints, say: Say) -> tu
     }
     if not difficulty:
         utilities = response_losses(model, inputs.rows, label="first utilities", **shared).numpy()
-        tokens = sum(len(row.tokens) for row in inputs.rows)
+        tokens = int(inputs.rows.lengths.sum())
         found = Difficulty(np.full(len(utilities), np.nan), utilities, ("",) * len(utilities), tokens)
         return found, forward_flops(model, tokens)
     if asks_the_warm_up(run):
@@ -251,7 +251,7 @@ def chosen(run: Run, *, say: Say = print) -> Coreset:
     return Coreset(
         indices=indices,
         weights=np.array([uses[int(place)] for place in indices], dtype=np.float32),
-        ids=tuple(run.inputs.rows[int(place)].id for place in indices),
+        ids=tuple(run.inputs.rows.ids[int(place)] for place in indices),
         diagnostics=facts,
         provenance={
             "method": run.recipe.method.name,

@@ -56,7 +56,7 @@ def gather(run: Run, coreset: Coreset) -> RunView:
         pool={
             "n": len(pool),
             "sources": _counts([example.source for example in pool]),
-            "lengths": [None if row is None else row.n_targets for row in rendered.rows],
+            "lengths": rendered.targets,
             "excluded": [{"id": pool[place].id, "reason": reason} for place, reason in _excluded(run).items()],
             "duplicates": sum(len(group) - 1 for group in pool.duplicates),
             "skipped": len(pool.skipped),
@@ -101,6 +101,7 @@ def _notes(run: Run, coreset: Coreset) -> list[str]:
         notes.append(f"{held_out} examples of the pool were held out at random for scoring and could not be chosen.")
     if run.inputs.not_drawn > 0:
         notes.append(f"{run.inputs.not_drawn} further examples were not drawn for pool.examples and not looked at.")
+    notes += run.inputs.notes
     notes += [sets.in_words(name, its, run.inputs.chosen_from) + "." for name, its in run.inputs.others.items()]
     if "pairs" in coreset.diagnostics:
         notes.append(coreset.diagnostics["pairs"]["reason"])

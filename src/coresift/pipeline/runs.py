@@ -13,12 +13,17 @@ import yaml
 
 from coresift import files
 from coresift.artefacts.locks import locked
-from coresift.artefacts.store import Store
+from coresift.artefacts.store import Artefact, Store, Work
 from coresift.budget import Budget
+from coresift.data.pool import Pool
 from coresift.errors import RunError, SelectionError
 from coresift.evaluation.rouge import check_rouge
 from coresift.models.encoders import read_layout
 from coresift.models.load import resolve_device
+from coresift.models.packed import Packed
+from coresift.models.render import Renderer
+from coresift.models.rendered_pool import RenderedPool, pack_pool, seen_as
+from coresift.models.sources import rendering_identity
 from coresift.pipeline.config import Recipe
 from coresift.pipeline.inputs import Inputs, model_path
 from coresift.pipeline.recipes import Resolved, load_recipe
@@ -49,6 +54,7 @@ class Run:
         self._refuse_old_folder()
         self._began, self._made, self._own = time.monotonic(), 0.0, dict[str, float]()
         self._did = False
+        self._tokens: list[Artefact] = []
         self._ready = False
         self.is_new, self.is_announced = False, False
         """Whether the folder held other settings, or none, when this run began; whether that has been told."""
@@ -60,7 +66,22 @@ class Run:
         """Pool, rendering and test examples."""
         other = self._beside
         same = other is not None and (other.recipe.pool, other.recipe.model) == (self.recipe.pool, self.recipe.model)
-        return Inputs(self.recipe, self.timed, other.inputs if other is not None and same else None)
+        return Inputs(self.recipe, self.timed, other.inputs if other is not None and same else None, self._rendered)
+
+    def _rendered(self, pool: Pool, renderer: Renderer) -> RenderedPool:
+        """A pool as tokens, which are an artefact like others: rendered once, whoever reads them."""
+        identity = {"pool": pool.fingerprint, **rendering_identity(self.inputs.base, self.recipe.model.template)}
+
+        def make(work: Work) -> None:
+            began = time.monotonic()
+            packed = pack_pool(pool, renderer)
+            packed.save(work.folder)
+            work.add(seconds=time.monotonic() - began)
+
+        artefact = self.store.ensure(self.store.artefact("tokens", identity), make)
+        self._tokens.append(artefact)
+        packed = Packed.load(artefact.folder)
+        return seen_as(pool, packed, renderer.max_tokens, skip_bad_rows=self.recipe.pool.skip_bad_rows)
 
     @cached_property
     def store(self) -> Store:
@@ -120,6 +141,10 @@ class Run:
             shutil.rmtree(self.folder / "report", ignore_errors=True)
         if recorded != wanted:  # the same values keep their first origins
             files.write_text(self.settings_file, self.resolved.to_yaml())
+        for place, artefact in enumerate(self._tokens):
+            self.uses.note(
+                "tokens" if place == 0 else f"tokens of test {place}", artefact, stage="rendering", link=False
+            )
         self._ready = True
 
     def recorded_settings(self) -> dict[str, Any] | None:
@@ -169,7 +194,7 @@ class Run:
 
     def _refuse_impossible_budgets(self) -> None:
         """Raise before hours of work, not after them."""
-        shortest = min(len(row.tokens) for row in self.inputs.rows)
+        shortest = int(self.inputs.rows.lengths.min())
         for budget in map(Budget.parse, self.recipe.budgets):
             if budget.kind != "tokens":
                 budget.count(len(self.inputs.candidates))

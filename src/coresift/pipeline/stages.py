@@ -60,6 +60,7 @@ def _inputs_in_words(run: Run) -> list[str]:
         "near duplicates left out": len(inputs.cleaning.dropped) - len(inputs.cleaning.tested),
         f"not drawn for pool.examples={run.recipe.pool.examples}": inputs.not_drawn,
         "bad rows skipped": len(pool.skipped),
+        "cannot be rendered": len(inputs.rendered.faults),
     }
     parts = [f"{count} {reason}" for reason, count in left_out.items() if count > 0]
     duplicates = sum(len(group) - 1 for group in inputs.chosen_from.duplicates)
@@ -67,7 +68,8 @@ def _inputs_in_words(run: Run) -> list[str]:
     near = sum(place not in inputs.cleaning.dropped for place in inputs.cleaning.copies)
     parts += [f"{near} near duplicates among them"] if near > 0 else []
     first = ", ".join([f"pool: {len(inputs.candidates)} of {len(pool)} examples to choose from", *parts])
-    return [first, *(sets.in_words(name, its, inputs.chosen_from) for name, its in inputs.others.items())]
+    others = (sets.in_words(name, its, inputs.chosen_from) for name, its in inputs.others.items())
+    return [first, *others, *inputs.notes]
 
 
 def train(run: Run, *, say: Say = print) -> dict[str, Checkpoint]:

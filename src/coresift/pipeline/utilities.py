@@ -84,7 +84,7 @@ def _pilot(run: Run, method: Delift, spec: UtilitySpec, size: int, work: Work, s
 
 def _largest_budget(run: Run) -> int:
     """In picks; of a number of tokens, about how many examples these are."""
-    lengths = [len(row.tokens) for row in run.inputs.rows]
+    lengths = run.inputs.rows.lengths.tolist()
 
     def picks(budget: Budget) -> int:
         if budget.kind != "tokens":
