@@ -18,9 +18,7 @@ def test_inspect_says_what_is_not_read_and_what_was_mended(coresift, tmp_path: P
     rows = [{"messages": turns[:2], "topic": "a"}, {"messages": turns, "topic": "b", "meta": {"x": 1}}]
     answer = coresift("inspect", save(tmp_path / "pool.jsonl", rows))
     assert "  not read: topic (2 rows), meta (1 row)\n" in answer.out
-    assert (
-        "  1 conversations do not end with the assistant: what comes after its last turn was left out\n" in answer.out
-    )
+    assert "  left out what comes after the assistant's last turn (1 row)\n" in answer.out
 
 
 def test_inspect_takes_a_mapping_a_format_and_a_split(coresift, tmp_path: Path) -> None:

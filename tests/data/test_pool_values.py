@@ -133,7 +133,7 @@ def test_copies_can_be_dropped_and_are_counted(tmp_path: Path) -> None:
     pool = read(tmp_path, [("a", "b"), ("c", "d"), ("a", "b"), ("a", "b")])
     alone = pool.without_duplicates()
     assert alone.ids == pool.take([0, 1]).ids
-    assert alone.notes.sentences == ("2 conversations were dropped as exact copies of an earlier one",)
+    assert alone.notes.sentences == ("dropped exact copies of an earlier row (2 rows)",)
     assert alone.without_duplicates() is alone
 
 

@@ -129,6 +129,7 @@ def test_a_broken_file_is_refused_even_when_rows_may_be_skipped(
     [
         ('{"prompt": "a", ', r"not JSON \(.*, column \d+\)"),
         ("[" * 200_000, r"not usable JSON \(nested too deeply\)"),
+        ("[" * 501 + "]" * 501, r"not usable JSON \(nested too deeply\)"),
         ("1" * 5000, r"not usable JSON \(Exceeds the limit"),
     ],
 )

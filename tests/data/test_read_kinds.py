@@ -119,7 +119,7 @@ def test_turns_with_a_weight_of_zero_are_context() -> None:
     pool = read("weights.jsonl")
     assert [learned(example) for example in pool] == [["No: 4"]] * 4
     assert len({example.content_key for example in pool}) == 1
-    assert pool.notes.sentences[0].startswith("4 conversations have turns of the assistant that are not to be learned")
+    assert pool.notes.sentences == ("kept as context turns of the assistant that are not to be learned (4 rows)",)
 
 
 @pytest.mark.parametrize(
@@ -148,7 +148,7 @@ def test_thoughts_are_read_and_text_stays_text() -> None:
 def test_a_last_turn_of_the_user_is_left_out_and_counted() -> None:
     pool = read("ends_with_user.jsonl")
     assert talk(pool[0]) == LAKE
-    assert pool.notes.changes == {"do not end with the assistant: what comes after its last turn was left out": 1}
+    assert pool.notes.changes == {"left out what comes after the assistant's last turn": 1}
     with pytest.raises(DataError, match=r"line 1: the last turn is the user's; it must be the assistant's"):
         read("ends_with_user.jsonl", strict=True)
 
@@ -157,7 +157,7 @@ def test_an_opening_of_the_assistant_is_context_and_counted() -> None:
     pool = read("begins_with_assistant.jsonl")
     assert talk(pool[0]) == [("assistant", "How can I help?"), *LAKE]
     assert learned(pool[0]) == ["Como."]
-    assert pool.notes.changes == {"begin with the assistant: that turn is context, not a response": 1}
+    assert pool.notes.changes == {"kept as context an opening of the assistant": 1}
     with pytest.raises(DataError, match=r"line 1: message 1 is the assistant's where the user's is due"):
         read("begins_with_assistant.jsonl", strict=True)
 
@@ -165,7 +165,7 @@ def test_an_opening_of_the_assistant_is_context_and_counted() -> None:
 def test_turns_of_one_speaker_are_joined_and_counted() -> None:
     pool = read("same_speaker.jsonl")
     assert talk(pool[0]) == [("user", "Hello.\n\nName a lake."), LAKE[1]]
-    assert pool.notes.changes == {"have several turns of one speaker in a row: joined by a blank line": 1}
+    assert pool.notes.changes == {"joined turns of one speaker in a row by a blank line": 1}
     with pytest.raises(DataError, match=r"line 1: message 2 is the user's where the assistant's is due"):
         read("same_speaker.jsonl", strict=True)
 
@@ -257,6 +257,34 @@ def test_unknown_columns_come_with_the_mapping_that_fits() -> None:
     ):
         read("other_columns.jsonl")
     assert talks("other_columns.jsonl", columns={"prompt": "Question", "response": "best_answer"}) == [LAKE, TOWN]
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        (
+            {"text": "Q: a A: b"},
+            r"'text' fit no known .* --map role=column, one of turns \(messages\), or one of prompts",
+        ),
+        ({"messages": None}, r"no 'messages'; messages records need the messages"),
+        ({"query": "q", "answers": "a"}, r"--map prompt=query --map response=answers"),
+        ({"talk": [{"from": "human", "value": "q"}]}, r"--map messages=talk"),
+        (
+            {"question": "q", "passage": "p", "solution": "s"},
+            r"--map instruction=question --map response=solution --map in",
+        ),
+        (
+            {"question": "q", "context": {"a": 1}, "answer": "a"},
+            r"'context' is an object; .* \(--map input= leaves it out",
+        ),
+        ({"messages": "[{'role': 'user'}]"}, r"'messages' is text, but not JSON \(.*\); json\.dumps writes it"),
+    ],
+)
+def test_the_advice_fits_the_columns(row: dict[str, object], message: str, tmp_path: Path) -> None:
+    path = tmp_path / "pool.jsonl"
+    path.write_text(f"{json.dumps(row)}\n" * 3)
+    with pytest.raises(DataError, match=message):
+        read_pool(path)
 
 
 def test_columns_that_nobody_reads_are_counted() -> None:

@@ -33,9 +33,7 @@ def test_a_turn_that_is_not_to_be_learned_is_context(tmp_path: Path, field: str,
     pool = read(tmp_path, ASK, {**REPLY, field: no}, ASK, {**REPLY, field: not no})
     assert [message.learn for message in pool[0].messages] == [True, False, True, True]
     assert pool.notes.unread == {}
-    assert pool.notes.sentences == (
-        "1 conversations have turns of the assistant that are not to be learned: they are context",
-    )
+    assert pool.notes.sentences == ("kept as context turns of the assistant that are not to be learned (1 row)",)
 
 
 def test_context_and_response_are_different_examples(tmp_path: Path) -> None:
@@ -171,8 +169,8 @@ def test_what_nobody_reads_is_counted_by_name(tmp_path: Path) -> None:
 
 YOU, END = {**ASK, "content": "You"}, {**REPLY, "content": "!"}
 CHANGED = [
-    ([ASK, REPLY, ASK], [ASK, REPLY], r"do not end with the assistant", r"the last turn is the user's"),
-    ([REPLY, ASK, REPLY], [REPLY, ASK, REPLY], r"begin with the assistant", r"message 1 is the assistant's"),
+    ([ASK, REPLY, ASK], [ASK, REPLY], r"left out", r"the last turn is the user's"),
+    ([REPLY, ASK, REPLY], [REPLY, ASK, REPLY], r"opening", r"message 1 is the assistant's"),
     ([ASK, YOU, REPLY], [{**ASK, "content": "Hi\n\nYou"}, REPLY], r"joined", r"message 2 is the user's where the"),
     ([ASK, REPLY, END], [ASK, {**REPLY, "content": "Hello\n\n!"}], r"joined", r"message 3 is the assistant's where"),
 ]
@@ -185,7 +183,7 @@ def test_a_usual_irregularity_is_mended_and_counted_or_refused(
     pool = read(tmp_path, *turns)
     assert talk(pool) == [(turn["role"], turn["content"]) for turn in kept]
     (sentence,) = pool.notes.sentences
-    assert sentence.startswith("1 conversations ") and said in sentence
+    assert said in sentence and sentence.endswith(" (1 row)")
     with pytest.raises(DataError, match=r"record 1: " + fault):
         read(tmp_path, *turns, strict=True)
 
@@ -199,7 +197,7 @@ def test_equal_system_messages_are_one_and_others_are_joined(tmp_path: Path) -> 
     assert talk(read(tmp_path, system, ASK, REPLY, system="Be brief"))[0] == ("system", "Be brief")
     pool = read(tmp_path, system, ASK, REPLY, system="Be kind")
     assert talk(pool)[0] == ("system", "Be kind\n\nBe brief")
-    assert "joined by a blank line" in pool.notes.sentences[0]
+    assert "by a blank line" in pool.notes.sentences[0]
 
 
 @pytest.mark.parametrize(

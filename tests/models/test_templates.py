@@ -1,6 +1,8 @@
 """What templates do to conversations: every fault is found, every word that a model writes itself is predicted."""
 
 import json
+import subprocess
+import sys
 import threading
 from datetime import datetime
 from pathlib import Path
@@ -200,6 +202,7 @@ def test_a_difference_that_only_later_turns_show_is_told() -> None:
     made = renderer(HELD_BACK)
     (warning,) = made.facts.warnings
     assert "in a conversation of 2 answers, before answer 1" in warning and "Be brief." in warning
+    assert warning.endswith("earlier answers are learned without it.")
 
 
 # Ends
@@ -369,6 +372,14 @@ def test_a_tool_call_is_predicted_and_a_tools_answer_is_context(words: str) -> N
     assert predicted(made, render(made, *unlearned, tools=TOOLS)) == "At 12:30.<|im_end|>"
 
 
+def test_a_call_is_found_where_the_template_writes_a_last_turn_in_its_own_way() -> None:
+    last = WITH_TOOLS.replace("+ m.content }}", "+ ('<think></think>' if loop.last else '') + m.content }}")
+    made = renderer(last, "<|c|>", "<|/c|>")
+    row = render(made, *asked_tide("Look."), tools=TOOLS)
+    assert predicted(made, row).startswith('Look.<|c|>{"name": "tide", "arguments": {"port": "Ax"}}<|/c|><|im_end|>')
+    assert predicted(made, row).endswith("<|im_end|><think></think>At 12:30.<|im_end|>")
+
+
 def test_a_conversation_may_end_in_a_call() -> None:
     made = renderer(WITH_TOOLS, "<|c|>", "<|/c|>")
     assert predicted(made, render(made, *asked_tide()[:2], tools=TOOLS)).endswith("<|/c|><|im_end|>")
@@ -527,6 +538,19 @@ def test_a_time_limit_raises_inside_only() -> None:
         done = sum(range(1000))
     threading.Event().wait(0.1)
     assert done == 499500
+
+
+def test_code_under_a_tracer_goes_on_after_a_time_limit() -> None:
+    script = (
+        "import sys\nfrom coresift.models.time_limit import OutOfTime, time_limit\n"
+        "with time_limit(9): pass\n"
+        "try:\n  with time_limit(0.05):\n    while True: pass\nexcept OutOfTime: pass\n"
+        "sys.settrace(lambda *given: None)\n"
+        "def work(): return sum(n for n in range(99))\n"
+        "print(work())\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    assert done.stdout == "4851\n"
 
 
 # Pools

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from coresift.data.formats import Layout
+from coresift.data.formats import OPTIONAL, Layout
 from coresift.data.notes import RowNotes
 from coresift.data.pool import Row
 from coresift.data.records import RowFault, absent, is_empty, kind_of, must_be_text, unbroken
@@ -47,7 +47,8 @@ class Columns:
         column, value = self.value(role)
         if column == "":
             return ""
-        return must_be_text(value, repr(column), f"the {role} must be text")
+        way_out = f" (--map {role}= leaves it out)" if role in OPTIONAL else ""
+        return must_be_text(value, repr(column), f"the {role} must be text{way_out}")
 
     def filled(self, role: str) -> str:
         """The text of a role that must not be blank. Raises RowFault."""

@@ -79,8 +79,8 @@ class Interpreter:
         mapped = {column for role in self.layout.columns.values() for column in role}
         if PREFERRED not in mapped and isinstance(row.get(PREFERRED), str | list | tuple | Mapping):
             raise RowFault(
-                "the row has a chosen and a rejected response, which is no example. To read the chosen one, name the "
-                "columns: --map prompt=prompt --map response=chosen, or --map messages=chosen where it has all turns"
+                "the row has a chosen and a rejected response, which is no example; to read the chosen one, name it "
+                "(--map response=chosen, or --map messages=chosen where it has all turns)"
             )
 
     def _turns(self, columns: Columns, notes: RowNotes) -> list[Message]:

@@ -135,12 +135,19 @@ def _nearest(layouts: list[Layout], rows: Iterable[Row], name: str) -> Layout:
         for layout in layouts:
             if layout.touches(row) or row.get(PREFERRED) is not None:
                 return layout
+    for row in rows:  # where the columns are there, but hold nothing
+        for layout in layouts:
+            if all(any(column in row for column in layout.columns[role]) for role in layout.required):
+                return layout
     first = next(iter(rows), None)
     if first is not None:
-        example = as_options(likely_roles(first)) or "--map prompt=text --map response=reply"
+        example = as_options(likely_roles(first))
+        advice = (
+            f"for example {example}" if example else "one of turns (messages), or one of prompts and one of responses"
+        )
         raise DataError(
             f"{name}: the columns {listed(first)} fit no known format ({', '.join(FORMATS)}). "
-            f"Name the columns with --map role=column, for example {example}."
+            f"Name the columns with --map role=column, {advice}."
         )
     return layouts[0]
 

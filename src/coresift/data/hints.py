@@ -11,7 +11,7 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
     "prompt": ("prompt", "question", "query", "instruction", "problem", "task", "user", "human", "input", "text"),
     "response": (
         *("response", "answer", "output", "completion", "chosen", "solution", "reply", "target", "assistant"),
-        *("reference", "summary", "gpt", "label"),
+        *("reference", "summary", "gpt", "label", "answers"),
     ),
     "input": ("context", "input", "passage", "document"),
     "system": ("system_prompt", "system"),

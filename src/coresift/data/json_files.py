@@ -11,6 +11,8 @@ from coresift.data.turns import is_turn
 from coresift.errors import DataError
 
 _SPACE = re.compile(r"[ \t\r\n]*")
+DEEPEST = 500
+"""Lists and objects inside each other that a record may have: what can be read can also be written, and read again."""
 MARK = b"\xef\xbb\xbf"
 """The byte order mark."""
 
@@ -89,11 +91,23 @@ def _first_line(data: bytes) -> Any:
 
 def _parsed(text: str) -> Parsed:
     try:
-        return as_row(json.loads(text)), ""
+        value = json.loads(text)
+        if text.count("[") + text.count("{") > DEEPEST and _depth(value) > DEEPEST:
+            raise RecursionError
+        return as_row(value), ""
     except json.JSONDecodeError as error:
         return None, f"not JSON ({error.msg}, column {error.colno})"
     except (ValueError, RecursionError) as error:
         return None, f"not usable JSON ({_reason(error)})"
+
+
+def _depth(value: Any) -> int:
+    """How many lists and objects are inside each other."""
+    depth, level = 0, [value]
+    while len(level) > 0:
+        inner = [each.values() if isinstance(each, dict) else each for each in level if isinstance(each, dict | list)]
+        depth, level = depth + (len(inner) > 0), [item for items in inner for item in items]
+    return depth
 
 
 def _elements(data: bytes) -> tuple[np.ndarray, np.ndarray] | None:

@@ -4,12 +4,12 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-ENDS_WITH_USER = "do not end with the assistant: what comes after its last turn was left out"
-BEGINS_WITH_ASSISTANT = "begin with the assistant: that turn is context, not a response"
-SAME_SPEAKER = "have several turns of one speaker in a row: joined by a blank line"
-NOT_LEARNED = "have turns of the assistant that are not to be learned: they are context"
-DROPPED = "were dropped as exact copies of an earlier one"
-"""The changes that are counted, as the end of a sentence about conversations."""
+ENDS_WITH_USER = "left out what comes after the assistant's last turn"
+BEGINS_WITH_ASSISTANT = "kept as context an opening of the assistant"
+SAME_SPEAKER = "joined turns of one speaker in a row by a blank line"
+NOT_LEARNED = "kept as context turns of the assistant that are not to be learned"
+DROPPED = "dropped exact copies of an earlier row"
+"""The changes that are counted."""
 
 
 @dataclass(slots=True)
@@ -18,7 +18,7 @@ class RowNotes:
 
     Attributes:
         unread: Columns, and fields of turns as `column[].field`, that hold something and were not read.
-        changes: Those of the sentences above that are true of it.
+        changes: Those of the above that were made.
     """
 
     unread: set[str] = field(default_factory=set)
@@ -31,7 +31,7 @@ class Notes:
 
     Attributes:
         unread: Column or field to the number of rows that have something in it; most frequent first.
-        changes: Sentence about conversations to the number of them.
+        changes: What was done to the number of rows that it was done to.
     """
 
     unread: Mapping[str, int] = field(default_factory=dict)
@@ -39,10 +39,10 @@ class Notes:
 
     @property
     def sentences(self) -> tuple[str, ...]:
-        """For people: one about what was not read, one for every kind of change; none where there is nothing to say."""
-        listed = ", ".join(f"{name} ({count} {'row' if count == 1 else 'rows'})" for name, count in self.unread.items())
-        changes = [f"{count} conversations {said}" for said, count in self.changes.items()]
-        return (*([f"not read: {listed}"] if listed else []), *changes)
+        """For people: one about what was not read, one for every change; none where there is nothing to say."""
+        unread = ", ".join(f"{name} ({_rows(count)})" for name, count in self.unread.items())
+        changes = [f"{said} ({_rows(count)})" for said, count in self.changes.items()]
+        return (*([f"not read: {unread}"] if unread else []), *changes)
 
 
 class Tally:
@@ -61,6 +61,10 @@ class Tally:
     def notes(self) -> Notes:
         """The counts so far: most frequent first, equal ones by name."""
         return Notes(_ordered(self._unread), _ordered(self._changes))
+
+
+def _rows(count: int) -> str:
+    return "1 row" if count == 1 else f"{count} rows"
 
 
 def _ordered(counts: Counter[str]) -> dict[str, int]:

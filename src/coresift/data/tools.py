@@ -44,7 +44,7 @@ def parsed(text: str, where: str) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise RowFault(f"{where} is text, but not JSON ({error})") from None
+        raise RowFault(f"{where} is text, but not JSON ({error}); json.dumps writes it") from None
 
 
 def without_nulls(value: Any) -> Any:

@@ -71,8 +71,12 @@ def write_skipped(path: str | Path, skipped: Sequence[SkippedRow]) -> None:
 
 
 def _line(row: Mapping[str, Any]) -> str:
-    value = jsonable(row)
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    try:
+        value: Any = row
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    except (TypeError, ValueError):  # a type that JSON does not know, or a number that is not finite
+        value = jsonable(row)
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False)
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from coresift.errors import RenderError
 
 if TYPE_CHECKING:
@@ -46,6 +49,7 @@ class TextEncoder:
     def __init__(self, tokenizer: "PreTrainedTokenizerBase") -> None:
         self._tokenizer = tokenizer
         self._backend = _untrimmed(tokenizer)
+        self._bytes = None if self._backend is None else _bytes_of_tokens(self._backend)
 
     def encode(self, texts: Sequence[str]) -> list[Encoded | UnicodeError]:
         """Every text as tokens; in place of one that is not valid Unicode stands the error."""
@@ -66,6 +70,12 @@ class TextEncoder:
             return [self._without_offsets(text) for text in texts]
         self._backend.no_truncation()
         self._backend.no_padding()
+        if self._bytes is not None:
+            found = self._backend.encode_batch_fast(list(texts), add_special_tokens=False)
+            spelled = [_spelled_out(each.ids, text, self._bytes) for each, text in zip(found, texts, strict=True)]
+            if None not in spelled:
+                return [each for each in spelled if each is not None]
+            self._bytes = None  # it does not spell texts byte by byte after all
         found = self._backend.encode_batch(list(texts), add_special_tokens=False)
         return [_with_offsets(each, len(text)) for each, text in zip(found, texts, strict=True)]
 
@@ -184,6 +194,36 @@ def _with_all_offsets(tokens: list[int], offsets: Sequence[tuple[int, int]], len
             return len(tokens)
         at = bisect_right(ends, place)
         return at if offsets[at][0] >= place else None
+
+    return Encoded(tokens, begins_at)
+
+
+def _bytes_of_tokens(backend: Any) -> NDArray[np.int64] | None:
+    """[vocabulary] how many bytes every token of a byte-level vocabulary spells; None for other vocabularies.
+
+    With these, places are found without offsets, which cost a quarter of the time of tokenising.
+    """
+    if type(backend.decoder).__name__ != "ByteLevel" or backend.normalizer is not None:
+        return None
+    added = set(backend.get_added_tokens_decoder())
+    vocabulary = backend.get_vocab(with_added_tokens=True)
+    lengths = np.zeros(max(vocabulary.values()) + 1, dtype=np.int64)
+    for token, id in vocabulary.items():
+        lengths[id] = len(token.encode()) if id in added else len(token)
+    return lengths
+
+
+def _spelled_out(tokens: list[int], text: str, lengths: NDArray[np.int64]) -> Encoded | None:
+    """A text as tokens with the bytes that each spells; None if they do not add up to the text."""
+    ends = lengths[tokens].cumsum()
+    raw = text if text.isascii() else text.encode()
+    if (int(ends[-1]) if len(tokens) else 0) != len(raw):
+        return None
+
+    def begins_at(place: int) -> int | None:
+        at = place if raw is text else len(text[:place].encode())
+        before = int(ends.searchsorted(at, side="right"))
+        return before if at == 0 or int(ends[before - 1]) == at else None
 
     return Encoded(tokens, begins_at)
 

@@ -166,8 +166,7 @@ class Layouts:
         said = dict[float, Region](zip((span.turn for span in skeleton.spans), found.regions, strict=True))
         for turn, message in enumerate(messages):
             if message.tool_calls:
-                begin, end = tool_use.locate(messages, turn, text, show)
-                tool_use.check_calls(message, text[begin:end], outline.ordinal(messages, turn))
+                begin, end = tool_use.locate(messages, turn, text, show, self._wording.end_texts)
                 if message.learn:
                     said.update(self._joined(turn, said.get(turn), begin, end, text))
         regions = tuple(said[turn] for turn in sorted(said))

@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass
 
 from coresift.data.pool import Example, Message
-from coresift.models.layout import Layout, Layouts
+from coresift.models.layout import SYSTEM_MOVED, Layout, Layouts
 from coresift.models.template import TemplateMismatch
 from coresift.models.wording import Wording
 
@@ -68,10 +68,14 @@ def _differing(layout: Layout, prompt: str, answer: int, answers: int) -> str:
     context = layout.text[: layout.regions[answer].begin]
     same = len(os.path.commonprefix([context, prompt]))
     where = "" if answers == 1 else f" in a conversation of {answers} answers, before answer {answer + 1},"
+    advice = (
+        "It shows a system text beside the last user turn alone: earlier answers are learned without it."
+        if SYSTEM_MOVED in layout.notes
+        else "Serve with the template's switch for it, such as enable_thinking=False, if it has one."
+    )
     return (
         f"What stands before a response in training is not what the template's generation prompt gives:{where} "
-        f"{_excerpt(context, same)} in training, {_excerpt(prompt, same)} in the prompt. Serve with the template's "
-        "switch for it, such as enable_thinking=False, if it has one."
+        f"{_excerpt(context, same)} in training, {_excerpt(prompt, same)} in the prompt. {advice}"
     )
 
 

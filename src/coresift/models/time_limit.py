@@ -17,11 +17,12 @@ def time_limit(seconds: float) -> Iterator[None]:
     A timer asks the interpreter to raise in this thread, which it does before the next bytecode. So it works in every
     thread, unlike a signal, and leaves signals to others; a single call into compiled code runs to its end first.
     """
-    thread, lock, state = ctypes.c_ulong(threading.get_ident()), threading.Lock(), {"open": True}
+    thread, lock, open_, asked = ctypes.c_ulong(threading.get_ident()), threading.Lock(), [True], []
 
     def interrupt() -> None:
         with lock:
-            if state["open"]:
+            if open_:
+                asked.append(True)
                 ctypes.pythonapi.PyThreadState_SetAsyncExc(thread, ctypes.py_object(OutOfTime))
 
     timer = threading.Timer(seconds, interrupt)
@@ -29,8 +30,21 @@ def time_limit(seconds: float) -> Iterator[None]:
     timer.start()
     try:
         yield
+    except OutOfTime:
+        asked.clear()
+        raise
     finally:
         with lock:
-            state["open"] = False
-            ctypes.pythonapi.PyThreadState_SetAsyncExc(thread, None)  # takes back what was not raised yet
+            open_.clear()
         timer.cancel()
+        if asked:
+            _await()
+
+
+def _await() -> None:
+    """Take an exception that is on its way; it cannot be called back without harm to the interpreter (CPython 3.11)."""
+    try:
+        for _ in range(1000):
+            pass
+    except OutOfTime:
+        pass

@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from coresift.data.pool import Message
+from coresift.data.pool import Message, ToolCall
 from coresift.models.template import TemplateMismatch, Tools
 from coresift.models.wording import Shown
 
@@ -40,38 +40,75 @@ def check_tools(text: str, tools: Tools) -> None:
             )
 
 
-def check_calls(message: Message, text: str, ordinal: int) -> None:
-    """Raise TemplateMismatch if what a turn calls, and with what, is not in its text."""
-    for call in message.tool_calls:
-        try:
-            values = list(_leaves(json.loads(call.arguments)))
-        except ValueError:
-            values = [call.arguments]
-        missing = [value for value in (call.name, *values) if not _is_in(value, text)]
-        if missing:
-            raise TemplateMismatch(
-                f"the chat template does not show the tool call of assistant turn {ordinal} ({missing[0][:40]!r} is "
-                "missing). Take the call out of the row, or choose a template for tools with model.template."
-            )
-
-
-def locate(messages: Sequence[Message], turn: int, text: str, show: Shown) -> tuple[int, int]:
+def locate(
+    messages: Sequence[Message], turn: int, text: str, show: Shown, ends: Sequence[str]
+) -> tuple[int, int]:
     """Where a turn with calls begins and ends in the text of the conversation.
 
-    It begins where the generation prompt of the turns before it ends, else where an answer in its place would, and it
-    ends where the conversation up to it does, trailing whitespace apart.
+    It begins where the generation prompt of the turns before it ends, else where an answer in its place would. It ends
+    where the conversation up to it does, trailing whitespace apart; where a template writes a last turn in its own
+    way, after the first end marker behind the call.
+
+    Args:
+        messages: The conversation.
+        turn: Which message calls tools.
+        text: The conversation's text.
+        show: Renders conversations.
+        ends: Texts that end a turn.
 
     Raises:
-        TemplateMismatch: If the template refuses these parts of the conversation.
+        TemplateMismatch: If the template does not show what is called, and with what.
     """
+    begin, calls = _begin(messages, turn, text, show), messages[turn].tool_calls
+    end = len(text[: _same(text, show(messages[: turn + 1]))].rstrip())
+    if _missing(calls, text[begin:end]) is None:
+        return begin, end
+    behind = max((_end_of(spelling, text, begin) for call in calls for spelling in _spellings(call)), default=0)
+    later = [found + len(marker) for marker in ends if (found := text.find(marker, behind)) >= 0]
+    end = min(later, default=behind)
+    missing = _missing(calls, text[begin:end])
+    if missing is not None or len(later) == 0:
+        ordinal = sum(message.role == "assistant" for message in messages[: turn + 1])
+        raise TemplateMismatch(
+            f"the chat template does not show the tool call of assistant turn {ordinal} "
+            f"({missing or calls[0].name!r} is missing). Take the call out of the row, or choose a template for tools "
+            "with model.template."
+        )
+    return begin, end
+
+
+def _begin(messages: Sequence[Message], turn: int, text: str, show: Shown) -> int:
     before = messages[:turn]
     begin = _same(text, show([*before, Message("assistant", _ANSWER)]).rpartition(_ANSWER)[0])
     if turn > 0 and messages[turn - 1].role != "assistant":
         prompt = show(before, prompt=True)
         if prompt != show(before) and text.startswith(prompt):
             begin = len(prompt)
-    end = _same(text, show(messages[: turn + 1]))
-    return len(text[:begin].rstrip(" ")), len(text[:end].rstrip())
+    return len(text[:begin].rstrip(" "))
+
+
+def _missing(calls: Sequence[ToolCall], text: str) -> str | None:
+    """A name or a value of the calls that is not in the text, shortened; None if all are."""
+    values = (value for call in calls for value in _values(call))
+    return next((value[:40] for value in values if not _is_in(value, text)), None)
+
+
+def _values(call: ToolCall) -> list[str]:
+    try:
+        return [call.name, *_leaves(json.loads(call.arguments))]
+    except ValueError:
+        return [call.name, call.arguments]
+
+
+def _spellings(call: ToolCall) -> Iterator[str]:
+    for value in _values(call):
+        yield from _written(value)
+
+
+def _end_of(spelling: str, text: str, begin: int) -> int:
+    """Where a text that is searched from `begin` on ends first; `begin` if it is not there."""
+    found = text.find(spelling, begin)
+    return begin if found < 0 else found + len(spelling)
 
 
 def _same(left: str, right: str) -> int:
@@ -91,8 +128,12 @@ def _leaves(value: Any) -> Iterator[str]:
 
 
 def _is_in(value: str, text: str) -> bool:
-    spellings = (value, json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1])
-    return any(spelling in text or _tight(spelling) in _tight(text) for spelling in spellings)
+    return any(spelling in text or _tight(spelling) in _tight(text) for spelling in _written(value))
+
+
+def _written(value: str) -> tuple[str, ...]:
+    """A text as it is, and as JSON writes it."""
+    return value, json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]
 
 
 def _tight(text: str) -> str:
