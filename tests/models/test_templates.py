@@ -448,7 +448,8 @@ def test_a_template_is_chosen_by_a_setting_and_said(tmp_path: Path) -> None:
     assert (own.facts.template, own.facts.warnings) == ("the tokenizer's own", ())
     assert renderer(None).facts.template == "plain" and "no chat template" in renderer(None).facts.warnings[0]
     plain = renderer(CHATML, choice="plain")
-    assert plain.facts == type(plain.facts)("plain", ())
+    assert (plain.facts.template, plain.facts.warnings) == ("plain", ())
+    assert plain.facts.fingerprint == renderer(None).facts.fingerprint != own.facts.fingerprint
     assert text(plain, render(plain, user("a"), said("b"))) == "### Instruction:\na\n\n### Response:\n[[b<|im_end|>]]"
     alpaca = renderer(None, choice="alpaca")
     asked = (system("Sum up."), user("a"), said("b"), user("c"), said("d"))

@@ -1,5 +1,6 @@
 """response = knowledge + following, checked against losses computed by another road."""
 
+import copy
 import math
 
 import pytest
@@ -116,3 +117,18 @@ def test_length_groups_cover_everything_once_within_the_limit() -> None:
     for group in groups:
         assert len(group) == 1 or len(group) * max(lengths[place] for place in group) <= 12
     assert groups == by_length(lengths, max_tokens=12)
+
+
+def test_a_pad_token_outside_the_embedding_is_not_used() -> None:
+    model, known = tiny.model(), Renderer(tiny.tokenizer(), max_tokens=512)
+    wide = copy.deepcopy(tiny.tokenizer())
+    wide.add_special_tokens({"pad_token": "[PAD]"})
+    for number in range(99):
+        wide.add_tokens(f"<|more{number}|>")
+    wide.add_special_tokens({"pad_token": "<|more98|>"})
+    renderer = Renderer(wide, max_tokens=512)
+    assert wide.pad_token_id >= model.get_input_embeddings().num_embeddings > renderer.pad_token
+    rows = [row for row in render_pool(tiny.pool(5), renderer).rows if row is not None]
+    found = pool_losses(model, rows, start_token=renderer.start_token, pad_token=renderer.pad_token, batch_tokens=700)
+    one_by_one = pool_losses(model, rows, start_token=known.start_token, pad_token=known.pad_token, batch_tokens=1)
+    assert torch.allclose(found.response, one_by_one.response, atol=1e-5)

@@ -205,22 +205,27 @@ def _check_names(folder: Path, found: list[str]) -> None:
             )
 
 
-def merge_adapter(model_name: str | Path, adapter: Path, out: Path) -> Path:
+def merge_adapter(model_name: str | Path, adapter: Path, out: Path, *, template: str | None = None) -> Path:
     """Write the base model with the adapter folded into its weights, and the tokenizer, as one model folder.
 
     Args:
         model_name: The base model: folder or Hub id; its stored dtype is kept.
         adapter: Folder of the adapter.
         out: The folder to create; must not exist.
+        template: The chat template it was trained with, where that is not the tokenizer's own; as in `ChatTemplate`.
 
     Raises:
         ModelError: If `out` exists, or model or adapter cannot be loaded.
+        SettingsError: If there is no such template.
     """
     from coresift.models.load import load_model, load_tokenizer
+    from coresift.models.template import ChatTemplate
 
     if out.exists():
         raise ModelError(f"{out} exists already. Name a new folder for the merged model.")
     tokenizer = load_tokenizer(model_name)
+    if template is not None:
+        tokenizer.chat_template = ChatTemplate(tokenizer, template).text
     merged = load_adapter(load_model(model_name, dtype="auto"), adapter).merge_and_unload()
 
     save_model(merged, tokenizer, out)

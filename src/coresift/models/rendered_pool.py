@@ -110,8 +110,8 @@ def render_pool(pool: Pool, renderer: Renderer, *, skip_bad_rows: bool = False) 
 
 
 def seen_as(pool: Pool, packed: Packed, max_tokens: int, *, skip_bad_rows: bool = False) -> RenderedPool:
-    """A pool that is packed already, with a longest length. Raises as `render_pool` does."""
-    if packed.faults and not skip_bad_rows:
+    """A pool that is packed already, with a longest length. Raises as `render_pool` does, and where all are faults."""
+    if packed.faults and (not skip_bad_rows or len(packed.faults) == len(pool)):
         raise RenderError(_told(pool, packed.faults))
     return RenderedPool(packed, pool.ids, max_tokens)
 
@@ -122,6 +122,8 @@ SHOWN = 5
 
 def _told(pool: Pool, faults: Mapping[int, RenderFault]) -> str:
     named = [f"{pool.where(place)}: example {fault.id}: {fault.reason}" for place, fault in faults.items()]
+    if len(named) == 1 == len(pool):
+        return named[0]
     if len(named) == 1:
         return f"{named[0]} Or leave it out with --skip-bad-rows (pool.skip_bad_rows: true)."
     more = f"\n... and {len(named) - SHOWN} more" if len(named) > SHOWN else ""

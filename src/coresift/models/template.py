@@ -89,6 +89,8 @@ class ChatTemplate:
 
     Attributes:
         name: Which template this is, in words.
+        text: The template itself.
+        text_with_tools: That of conversations with tools.
         given: Whether it was chosen by name or is the tokenizer's own, not a makeshift.
 
     Raises:
@@ -100,7 +102,7 @@ class ChatTemplate:
         self._tokenizer = tokenizer
         self.given = choice is not None or tokenizer.chat_template is not None
         self.name, texts = _chosen(tokenizer, choice)
-        self._text, self._text_with_tools = (_with_fixed_clock(text) for text in texts)
+        self.text, self.text_with_tools = texts
 
     def show(self, turns: Sequence[Turn], *, tools: Tools = (), prompt: bool = False) -> str:
         """The text of a conversation.
@@ -139,7 +141,7 @@ class ChatTemplate:
         shown: Any = self._tokenizer.apply_chat_template(
             [list(map(dict, turns)) for turns in conversations],
             tools=[dict(tool) for tool in tools] or None,
-            chat_template=self._text_with_tools if tools else self._text,
+            chat_template=_with_fixed_clock(self.text_with_tools if tools else self.text),
             add_generation_prompt=prompt,
             tokenize=False,
             date_string=DATE,

@@ -3,6 +3,7 @@
 import os
 from dataclasses import dataclass
 
+from coresift import fingerprints
 from coresift.data.pool import Example, Message
 from coresift.models.layout import SYSTEM_MOVED, Layout, Layouts
 from coresift.models.template import TemplateMismatch
@@ -21,10 +22,12 @@ class TemplateFacts:
     Attributes:
         template: Which one is used.
         warnings: What to know about it, a sentence or two each.
+        fingerprint: Of its text.
     """
 
     template: str
     warnings: tuple[str, ...]
+    fingerprint: str
 
 
 def template_facts(wording: Wording, layouts: Layouts, has_eos: bool) -> TemplateFacts:
@@ -36,7 +39,9 @@ def template_facts(wording: Wording, layouts: Layouts, has_eos: bool) -> Templat
         has_eos: Whether the tokenizer has an EOS token.
     """
     found = (_makeshift(wording), _other_context(wording, layouts), _no_stop(wording, layouts, has_eos))
-    return TemplateFacts(wording.template.name, tuple(warning for warning in found if warning))
+    template = wording.template
+    warnings = tuple(warning for warning in found if warning)
+    return TemplateFacts(template.name, warnings, fingerprints.of_json([template.text, template.text_with_tools]))
 
 
 def _makeshift(wording: Wording) -> str:

@@ -90,6 +90,7 @@ def _excluded(run: Run) -> dict[int, str]:
     """Pool position -> why it could not be chosen; examples held out or not drawn are not among them."""
     return {
         **dict.fromkeys(run.inputs.rendered.excluded, _too_long(run)),
+        **{place: fault.reason for place, fault in run.inputs.rendered.faults.items()},
         **run.inputs.cleaning.reasons(run.inputs.pool),
     }
 

@@ -109,15 +109,16 @@ def train(run: Run, *, say: Say = print) -> dict[str, Checkpoint]:
 
 def _merge(run: Run, final: Checkpoint, say: Say) -> None:
     """The adapter of the final training folded into its base, as a model of its own."""
-    base, adapter = run.inputs.base, final.adapter
+    base, adapter, template = run.inputs.base, final.adapter, run.recipe.model.template
     assert adapter is not None, "callers check that an adapter was trained"
 
     def make(work: Work) -> None:
         began = time.perf_counter()
-        merge_adapter(base, adapter, work.folder / "model")
+        merge_adapter(base, adapter, work.folder / "model", template=template)
         work.add(seconds=time.perf_counter() - began)
 
     identity = {"model": model_fingerprint(base), "adapter": final.fingerprint}
+    identity |= {} if template is None else {"template": run.inputs.renderer.facts.fingerprint}
     artefact = run.store.ensure(run.store.artefact("merged", identity), make, say=say)
     run.uses.note("merged", artefact, stage="merging")
 
