@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from coresift.execution.base import Executor
-from coresift.extract.shards import Account
+from coresift.extract.shards import Account, fill
 from coresift.extract.similar import Side, Tally, fill_together, similarities, through
 from coresift.features.store import FeatureStore
-from coresift.features.targets import HiddenSimilaritySpec
+from coresift.features.targets import HiddenSimilaritySpec, HiddenSpec
 from coresift.models.batches import by_length, collate
 from coresift.models.render import Rendered
 
@@ -72,6 +72,31 @@ def position_weighted(hidden: Tensor, mask: Tensor) -> Tensor:
     positions = torch.arange(1, hidden.shape[1] + 1, device=hidden.device, dtype=precise.dtype) * mask
     shares = positions / positions.sum(dim=1, keepdim=True)
     return (precise.masked_fill(mask[:, :, None] == 0, 0.0) * shares[:, :, None]).sum(dim=1)
+
+
+def extract_hidden(
+    states: HiddenStates,
+    rows: Sequence[Rendered],
+    store: FeatureStore,
+    spec: HiddenSpec,
+    *,
+    executor: Executor | None = None,
+    account: Account | None = None,
+) -> None:
+    """Fill the array of `spec`, n x width; arguments as `extract_hidden_similarities`."""
+
+    def compute(shard: range) -> tuple[Tensor, int]:
+        part = [rows[row] for row in shard]
+        return states.rows(part), sum(len(row.tokens) for row in part)
+
+    fill(
+        store.array(spec),
+        compute,
+        label="hidden states",
+        flops_per_token=states.flops_per_token,
+        executor=executor,
+        account=account,
+    )
 
 
 def extract_hidden_similarities(

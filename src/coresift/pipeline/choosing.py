@@ -51,6 +51,7 @@ def selected(
             ids=run.inputs.chosen_from.ids,
             tokens=run.inputs.rows.lengths,
             groups=sources(run),
+            subtasks=run.inputs.subtasks,
             seed=derive(run.recipe.seed, "selection"),
             memory=run.recipe.memory,
             savepoints=InFolder(work.folder / "parts", identity),
@@ -156,7 +157,8 @@ def _identity(run: Run, method: Selector, features: RunFeatures | None) -> dict[
     known = features.identity if features is not None else {}
     facts = {"features": known, "method": method.name, "settings": settings, "memory": run.recipe.memory}
     pool = {"candidates": run.inputs.fingerprints["candidates"], "tokens": run.inputs.fingerprints["tokens"]}
-    return {**facts, **pool, "seed": run.recipe.seed}
+    beside = {} if run.inputs.subtasks is None else {"subtasks": run.inputs.subtasks}
+    return {**facts, **pool, **beside, "seed": run.recipe.seed}
 
 
 def _that_answers(run: Run, identity: dict[str, Any], wanted: list[str]) -> Artefact | None:

@@ -11,10 +11,11 @@ from coresift.errors import SettingsError
 from coresift.evaluation.judge import Judge
 from coresift.evaluation.settings import InContext, Metric
 from coresift.features.specs import FeatureSpec
+from coresift.features.targets import TargetSpec
 from coresift.features.utilities import other_set
 from coresift.memory import parse_memory
 from coresift.pipeline.grid_settings import Grid
-from coresift.pipeline.methods import METHODS, Method
+from coresift.pipeline.methods import METHODS, Method, with_target
 from coresift.pipeline.online_settings import OnlineSettings
 from coresift.problem import Selector
 from coresift.settings import PathText, Settings, in_words
@@ -56,6 +57,15 @@ class SetSettings(FileSettings):
 
     sources: list[str] = Field([], description="Only examples of these sources; all when empty.")
     examples: int | None = Field(None, ge=1, description="Only so many of them, at random.")
+
+
+class TargetSettings(SetSettings):
+    """Examples of what the model shall be good at."""
+
+    subtask: str | None = Field(
+        None,
+        description="Column that names the sub-task of each example; default `subtask` if there is one, else source.",
+    )
 
 
 class NearDuplicateSettings(Settings):
@@ -118,6 +128,10 @@ class ExtractSettings(Settings):
     batch_tokens: int = Field(4096, ge=1, description="Examples x padded length of one backward pass.")
     pair_tokens: int = Field(2048, ge=1, description="Rows x padded length of one forward pass of utilities.")
     shard_rows: int = Field(256, ge=1, description="Examples per file of the feature store: what a crash can cost.")
+    keep: Literal["features", "scores"] = Field(
+        "features",
+        description="For methods with a target: features of the pool, for further targets, or similarities alone.",
+    )
 
 
 class EvaluateSettings(Settings):
@@ -177,7 +191,9 @@ class Recipe(Settings):
     training_seed: int = Field(0, ge=0, description="Names another order and start of the same final trainings.")
     test_seed: int | None = Field(None, ge=0, description="Names the held-out part of the pool; default: as `seed`.")
     pool: PoolSettings
-    target: SetSettings | None = Field(None, description="What the model shall be good at, for DELIFT's stage task.")
+    target: TargetSettings | None = Field(
+        None, description="What the model shall be good at, for methods with a target and DELIFT's stage task."
+    )
     existing: SetSettings | None = Field(None, description="What is learned already, for DELIFT's stage continual.")
     model: ModelSettings
     warmup: WarmupSettings = WarmupSettings()
@@ -225,15 +241,27 @@ class Recipe(Settings):
         for name, its_stage in (("target", "task"), ("existing", "continual")):
             given = getattr(self, name) is not None
             if given and name not in wanted:
+                also = f" So do {', '.join(with_target())}." if name == "target" else ""
                 raise SettingsError(
                     f"{name} is set, but {who} does not look at it. DELIFT does in stage {its_stage}: "
-                    f"set method.name=delift and method.stage={its_stage}, or leave {name} out."
+                    f"set method.name=delift and method.stage={its_stage}, or leave {name} out.{also}"
                 )
             if not given and name in wanted:
+                other = "method" if stage is None else "stage"
                 raise SettingsError(
                     f"{name} is missing: {who} looks at a second set of examples. Set {name}.path=FILE "
-                    f"(or --{name} FILE), or take another stage."
+                    f"(or --{name} FILE), or take another {other}."
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _scores_without_features(self) -> "Recipe":
+        alone = len(self.required) > 0 and all(isinstance(spec, TargetSpec) for spec in self.required)
+        if self.extract.keep == "scores" and not alone:
+            raise SettingsError(
+                f"extract.keep is 'scores', but {self.selector.name} looks at more than similarities to a target. "
+                f"Leave it out, or take a method that does not: {', '.join(with_target(TargetSpec))}."
+            )
         return self
 
     @model_validator(mode="after")
@@ -246,6 +274,11 @@ class Recipe(Settings):
             raise SettingsError(
                 f"warmup.train.tuning is {tuning!r}: the warm-up is always LoRA, since features are taken on its "
                 "adapter. Leave it out or set it to lora."
+            )
+        if self._looks_at_epochs and not self.warmup_train.keep_epochs:
+            raise SettingsError(
+                f"warmup.train.keep_epochs is false, but {self.selector.name} looks at the end of every epoch. Leave "
+                "it out, or set method.checkpoints=last."
             )
         return self
 
@@ -270,14 +303,22 @@ class Recipe(Settings):
         return tuple(getattr(getattr(self.method, "selector", self.method), "requires", ()))
 
     @property
+    def _looks_at_epochs(self) -> bool:
+        return any(getattr(spec, "checkpoints", "last") == "epochs" for spec in self.required)
+
+    @property
     def budgets(self) -> tuple[int | float | str, ...]:
         """All budgets, as given."""
         return tuple(self.budget) if isinstance(self.budget, list) else (self.budget,)
 
     @property
     def warmup_train(self) -> TrainSettings:
-        """How the warm-up trains: as the final run, but LoRA, one epoch, unweighted, then `warmup.train`."""
-        base = (self.train or TrainSettings()).model_dump() | {"tuning": "lora", "epochs": 1.0, "weighting": "none"}
+        """How the warm-up trains: as the final run, but LoRA, unweighted, one epoch, then `warmup.train`.
+
+        For a method that looks at the end of every epoch it is four, as published for LESS, and all are kept.
+        """
+        own = {"tuning": "lora", "weighting": "none", "epochs": 4.0 if self._looks_at_epochs else 1.0}
+        base = (self.train or TrainSettings()).model_dump() | own | {"keep_epochs": self._looks_at_epochs}
         changes = self.warmup.train
         lora = changes.get("lora", {})
         lora = {**base["lora"], **lora} if isinstance(lora, dict) else lora  # what is none is refused with the rest

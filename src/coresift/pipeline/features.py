@@ -1,6 +1,7 @@
 """What a method requires of every candidate, one function per kind of feature; what is there is left alone.
 
 gradients       a warm-up, unless of the untuned model         pipeline.gradients
+targets         gradients, hidden states or words, compared    pipeline.targets
 embeddings      a sentence encoder                             extract.embeddings
 similarities    the same, with a second set of examples        extract.embeddings
 ratings         a model that rates                             extract.ratings
@@ -12,12 +13,11 @@ importance      n-grams of the pool and of a target, no model  extract.ngrams
 utilities       the base model, with examples in its context   pipeline.utilities
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from torch import Tensor
 
-from coresift.artefacts.store import Work
 from coresift.errors import FeatureError
 from coresift.extract.columns import columns_identity, extract_column, extract_labels
 from coresift.extract.embeddings import extract_embeddings, extract_similarities
@@ -31,6 +31,7 @@ from coresift.features.losses import LengthSpec, LossSpec
 from coresift.features.ratings import RatingSpec
 from coresift.features.specs import FeatureSpec, GradientSpec
 from coresift.features.store import FeatureStore
+from coresift.features.targets import TargetSpec
 from coresift.features.utilities import EmbeddingSpec, SimilaritySpec, UtilitySpec
 from coresift.features.utility_store import UtilityStore
 from coresift.models.load import load_model, load_tokenizer, max_positions, model_fingerprint
@@ -39,8 +40,9 @@ from coresift.models.render import Renderer
 from coresift.models.rendered_pool import render_pool
 from coresift.pipeline.gradients import gradients
 from coresift.pipeline.inputs import model_path
-from coresift.pipeline.opened import Store, opened, shared
+from coresift.pipeline.opened import Store, filled, without_flops
 from coresift.pipeline.runs import Run
+from coresift.pipeline.targets import similarities
 from coresift.pipeline.tuning import Say, warm_up
 from coresift.pipeline.utilities import encoder_identity, encoder_of, unscored, utilities
 
@@ -101,6 +103,8 @@ def fill(run: Run, specs: Sequence[FeatureSpec], *, say: Say = print) -> RunFeat
     held = RunFeatures(len(run.inputs.rows))
     for gradient, its in gradients(run, [spec for spec in specs if isinstance(spec, GradientSpec)], say=say).items():
         held.hold([gradient], its)
+    for target, array in similarities(run, [spec for spec in specs if isinstance(spec, TargetSpec)], say=say).items():
+        held.hold([target], array)
     kernels = [spec for spec in specs if isinstance(spec, UtilitySpec)]
     for spec in dict.fromkeys([*(each.encoder for each in kernels if each.encoder is not None), *specs]):
         if isinstance(spec, EmbeddingSpec):
@@ -124,43 +128,13 @@ def fill(run: Run, specs: Sequence[FeatureSpec], *, say: Say = print) -> RunFeat
     return held
 
 
-def _filled(
-    run: Run,
-    spec: FeatureSpec,
-    kind: str,
-    own: Mapping[str, Any],
-    compute: Callable[[FeatureStore, Account], None],
-    say: Say,
-) -> FeatureStore:
-    """The store of one array that depends on the text of the candidates and on `own`.
-
-    Args:
-        run: Begun.
-        spec: What the array holds.
-        kind: Of the artefact, and its stage in the costs.
-        own: What else the array depends on.
-        compute: Fills the array in a store, telling its cost.
-        say: Told what is waited for.
-    """
-    identity = {**run.inputs.text_identity, **own}
-    artefact = run.store.artefact(kind, {**identity, "spec": spec.stored.model_dump(mode="json")})
-    held = {spec.stored: artefact}
-
-    def make(work: Work) -> None:
-        compute(opened(run, held, identity), shared([work]))
-
-    run.store.ensure(artefact, make, say=say)
-    run.uses.note(f"features/{spec.stored.key}", artefact, stage=kind)
-    return opened(run, held, identity)
-
-
 def _embeddings(run: Run, spec: EmbeddingSpec, say: Say) -> FeatureStore:
     def compute(store: FeatureStore, account: Account) -> None:
         encoder, pool = encoder_of(run, spec.model), run.inputs.chosen_from
         extract_embeddings(encoder, pool, store, spec, say=say, account=without_flops(account))
         say(f"embeddings: {store.n} examples by {spec.model}")
 
-    return _filled(run, spec, "embeddings", encoder_identity(spec), compute, say)
+    return filled(run, spec, "embeddings", encoder_identity(spec), compute, say)
 
 
 def _similarities(run: Run, spec: SimilaritySpec, say: Say) -> FeatureStore:
@@ -172,16 +146,7 @@ def _similarities(run: Run, spec: SimilaritySpec, say: Say) -> FeatureStore:
         say(f"similarities: {store.n} examples with {len(others)} of the {spec.part} set, by {spec.encoder.model}")
 
     own = {**encoder_identity(spec.encoder), spec.part: others.fingerprint}
-    return _filled(run, spec, "similarities", own, compute, say)
-
-
-def without_flops(account: Account) -> Account:
-    """The operations of an encoder are not counted."""
-
-    def told(*, seconds: float, tokens: int, flops: float | None) -> None:
-        account(seconds=seconds, tokens=tokens, flops=None)
-
-    return told
+    return filled(run, spec, "similarities", own, compute, say)
 
 
 def _ratings(run: Run, spec: RatingSpec, say: Say) -> FeatureStore:
@@ -195,7 +160,7 @@ def _ratings(run: Run, spec: RatingSpec, say: Say) -> FeatureStore:
         say(f"ratings: {store.n} examples, {len(spec.prompts)} questions each, by {spec.model or 'the base model'}")
 
     own = {"model": model_fingerprint(name), "dtype": run.recipe.model.dtype, "longest_question": limit}
-    return _filled(run, spec, "ratings", own, compute, say)
+    return filled(run, spec, "ratings", own, compute, say)
 
 
 def _losses(run: Run, spec: LossSpec, say: Say) -> FeatureStore:
@@ -224,12 +189,12 @@ def _losses(run: Run, spec: LossSpec, say: Say) -> FeatureStore:
     own = {"model": model_fingerprint(name), "dtype": run.recipe.model.dtype, "longest": limit}
     own |= {} if adapter is None else {"adapter": warm_up(run, say=say).fingerprint}
     own |= {} if spec.model else {"tokens": run.inputs.row_identity["tokens"]}
-    return _filled(run, spec, "losses", own, compute, say)
+    return filled(run, spec, "losses", own, compute, say)
 
 
 def _lengths(run: Run, spec: LengthSpec, say: Say) -> FeatureStore:
     own = {"tokens": run.inputs.row_identity["tokens"]}
-    return _filled(run, spec, "lengths", own, lambda store, account: extract_lengths(run.inputs.rows, store, spec), say)
+    return filled(run, spec, "lengths", own, lambda store, account: extract_lengths(run.inputs.rows, store, spec), say)
 
 
 def _importance(run: Run, spec: ImportanceSpec, say: Say) -> FeatureStore:
@@ -238,13 +203,13 @@ def _importance(run: Run, spec: ImportanceSpec, say: Say) -> FeatureStore:
     def compute(store: FeatureStore, account: Account) -> None:
         extract_importance(run.inputs.chosen_from, target, store, spec, account=without_flops(account))
 
-    return _filled(run, spec, "importance", {spec.part: target.fingerprint}, compute, say)
+    return filled(run, spec, "importance", {spec.part: target.fingerprint}, compute, say)
 
 
 def _column(run: Run, spec: ColumnSpec, say: Say) -> FeatureStore:
     pool = run.inputs.chosen_from
     own = columns_identity(pool, spec.column)
-    return _filled(run, spec, "columns", own, lambda store, account: extract_column(pool, store, spec), say)
+    return filled(run, spec, "columns", own, lambda store, account: extract_column(pool, store, spec), say)
 
 
 def _labels(run: Run, spec: LabelSpec, say: Say) -> FeatureStore:
@@ -254,4 +219,4 @@ def _labels(run: Run, spec: LabelSpec, say: Say) -> FeatureStore:
         encoder = encoder_of(run, spec.encoder) if spec.encoder else None
         extract_labels(pool, store, spec, encoder, account=without_flops(account))
 
-    return _filled(run, spec, "labels", {**columns_identity(pool, spec.column), **by}, compute, say)
+    return filled(run, spec, "labels", {**columns_identity(pool, spec.column), **by}, compute, say)

@@ -14,6 +14,7 @@ from coresift.data.readers import read_pool
 from coresift.data.splits import held_out_groups, random_positions
 from coresift.errors import DataError
 from coresift.evaluation.scores import HeldOut
+from coresift.features.targets import GradientSimilaritySpec, HiddenSimilaritySpec
 from coresift.features.utilities import OtherSet
 from coresift.models.load import load_tokenizer, max_positions
 from coresift.models.packed import PackedRows
@@ -21,8 +22,10 @@ from coresift.models.render import Renderer, refuse_longer
 from coresift.models.rendered_pool import RenderedPool, render_pool
 from coresift.pipeline.cleaning import Cleaning, clean
 from coresift.pipeline.config import Recipe, SetSettings
-from coresift.pipeline.sets import WORLD, read_file, read_set, refuse_learned
+from coresift.pipeline.sets import WORLD, read_file, read_set, refuse_learned, refuse_same, subtasks_of
 
+SHOWN = 5
+"""Ids named in a message."""
 LONGEST = 2048
 """Tokens of a conversation that is not left out, unless set: most models take more, at a price."""
 
@@ -66,9 +69,49 @@ class Inputs:
         return {name: read_set(its, name, seed=seed) for name, its in named.items() if its is not None}
 
     def refuse_unusable_others(self) -> None:
-        """Raise what is wrong with the sets beside the pool before anything is done. Errors as `read_set`."""
+        """Raise what is wrong with the sets beside the pool before anything is done.
+
+        Raises:
+            DataError: As `read_set`, `subtasks_of` and `target_rows`; if the target holds all that may be chosen.
+        """
+        if "target" in self.others:
+            refuse_same(self.chosen_from, self.others["target"])
+            _ = self.subtasks
+            if any(isinstance(spec, GradientSimilaritySpec | HiddenSimilaritySpec) for spec in self.recipe.required):
+                _ = self.target_rows
         if "existing" in self.others:
             refuse_learned(self.recipe.selector, self.chosen_from, self.others["existing"])
+
+    @cached_property
+    def subtasks(self) -> tuple[str, ...] | None:
+        """The sub-task of every target example; None without a target. Errors as `subtasks_of`."""
+        settings = self.recipe.target
+        return None if settings is None else subtasks_of(self.others["target"], settings)
+
+    @cached_property
+    def target_rows(self) -> PackedRows:
+        """The target as tokens.
+
+        Raises:
+            DataError: If an example is longer than is allowed or cannot be rendered: a column that is missing would not
+                be seen.
+        """
+        target = self.others["target"]
+        found = self.render(target, self.renderer)
+        if len(found.faults) > 0:
+            fault = next(iter(found.faults.values()))
+            raise DataError(
+                f"target: {len(found.faults)} of {len(target)} examples cannot be rendered, the first {fault.id!r}: "
+                f"{fault.reason} Take them out of the target."
+            )
+        if len(found.excluded) > 0:
+            shown = [repr(target[place].id) for place in found.excluded[:SHOWN]]
+            named = ", ".join([*shown, *(["..."] if len(found.excluded) > SHOWN else [])])
+            raise DataError(
+                f"target: {len(found.excluded)} of {len(target)} examples are longer than {self.limit_in_words}: "
+                f"{named}. Raise pool.max_tokens, or take them out of the target."
+            )
+        return found.at(np.arange(len(target)))
 
     @cached_property
     def base(self) -> str:
@@ -211,6 +254,11 @@ class Inputs:
             "ids": fingerprints.of_json(self.chosen_from.ids),
             "tokens": self.rows.fingerprint,
         }
+
+    @cached_property
+    def target_identity(self) -> dict[str, str]:
+        """What depends on the target as tokens depends on."""
+        return {"target": self.target_rows.fingerprint}
 
     @cached_property
     def text_identity(self) -> dict[str, str]:

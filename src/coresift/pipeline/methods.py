@@ -7,6 +7,8 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, PlainSerializer, ValidationError, WithJsonSchema
 
 from coresift.errors import SettingsError
+from coresift.features.specs import FeatureSpec
+from coresift.features.utilities import other_set
 from coresift.online import POLICIES
 from coresift.online.static import Static
 from coresift.policy import MOST_ROUNDS
@@ -15,6 +17,16 @@ from coresift.settings import Settings, in_words
 
 METHODS: dict[str, Any] = {**SELECTORS, **POLICIES}
 """Everything that `method.name` may be: methods that choose once, and policies that choose round by round."""
+
+
+def with_target(kind: type[FeatureSpec] = FeatureSpec) -> list[str]:
+    """The names of the methods that by themselves look at a target, through arrays of a kind."""
+    made = {name: method() for name, method in SELECTORS.items()}
+    return [
+        name
+        for name, method in sorted(made.items())
+        if any(isinstance(spec, kind) and other_set(spec) == "target" for spec in getattr(method, "requires", ()))
+    ]
 
 
 def parse_method(value: Any, place: str = "method", known: dict[str, Any] = METHODS) -> Any:

@@ -1,13 +1,15 @@
-"""Artefacts of a run that hold features, opened as stores, and who pays for what is put into them."""
+"""Artefacts of a run that hold features: opened as stores, filled if nobody has, and who pays for that."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from coresift.artefacts.store import Artefact, Work
 from coresift.extract.shards import Account
 from coresift.features.base import Features
+from coresift.features.specs import FeatureSpec
 from coresift.features.store import FeatureStore
 from coresift.pipeline.runs import Run
+from coresift.pipeline.tuning import Say
 
 
 class Store(Features, Protocol):
@@ -36,3 +38,42 @@ def opened(run: Run, artefacts: Mapping[Any, Artefact], identity: Mapping[str, A
         shard_rows=run.recipe.extract.shard_rows,
         folders={spec: its.folder for spec, its in artefacts.items()},
     )
+
+
+def filled(
+    run: Run,
+    spec: FeatureSpec,
+    kind: str,
+    own: Mapping[str, Any],
+    compute: Callable[[FeatureStore, Account], None],
+    say: Say,
+) -> FeatureStore:
+    """The store of one array that depends on the text of the candidates and on `own`.
+
+    Args:
+        run: Begun.
+        spec: What the array holds.
+        kind: Of the artefact, and its stage in the costs.
+        own: What else the array depends on.
+        compute: Fills the array in a store, telling its cost.
+        say: Told what is waited for.
+    """
+    identity = {**run.inputs.text_identity, **own}
+    artefact = run.store.artefact(kind, {**identity, "spec": spec.stored.model_dump(mode="json")})
+    its = {spec.stored: artefact}
+
+    def make(work: Work) -> None:
+        compute(opened(run, its, identity), shared([work]))
+
+    run.store.ensure(artefact, make, say=say)
+    run.uses.note(f"features/{spec.stored.key}", artefact, stage=kind)
+    return opened(run, its, identity)
+
+
+def without_flops(account: Account) -> Account:
+    """The operations of an encoder are not counted."""
+
+    def told(*, seconds: float, tokens: int, flops: float | None) -> None:
+        account(seconds=seconds, tokens=tokens, flops=None)
+
+    return told

@@ -10,6 +10,7 @@ from coresift.coreset import Coreset
 from coresift.data.splits import random_positions
 from coresift.features.losses import LossSpec
 from coresift.features.specs import GradientSpec
+from coresift.features.targets import GradientSimilaritySpec
 from coresift.models.render import Rendered
 from coresift.pipeline.online_settings import NEEDS
 from coresift.pipeline.runs import Run
@@ -31,7 +32,8 @@ def warmup(run: Run, *, say: Say = print) -> Checkpoint | None:
     """Train LoRA on a random part of the candidates; None when the method needs none."""
     scored = any(isinstance(spec, LossSpec) and spec.warmup for spec in run.recipe.required)
     tapped = any(spec.on_adapter for spec in gradient_specs(run))
-    needed = tapped or scored or asks_the_warm_up(run)
+    compared = any(isinstance(spec, GradientSimilaritySpec) for spec in run.recipe.required)
+    needed = tapped or compared or scored or asks_the_warm_up(run)
     return warm_up(run, say=say) if needed else None
 
 

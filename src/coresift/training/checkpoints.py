@@ -39,7 +39,7 @@ class Epoch:
     Attributes:
         folder: Holds adapter/ and moments.safetensors.
         learning_rate: Mean over the epoch's optimizer steps.
-        fingerprint: Of the run, and which of its epochs this is.
+        fingerprint: Of the run, and which of its epochs this is; of the run alone at its end.
     """
 
     folder: Path
@@ -112,10 +112,14 @@ class Checkpoint:
         for folder in folders:
             if not (folder / MOMENTS).is_file():
                 raise TrainingError(f"{folder}: the end of this epoch is gone. Remove {self.folder} and train again.")
-        return tuple(
-            Epoch(folder, rate, f"{self.fingerprint}-epoch-{number}-of-{len(rates)}")
-            for number, (folder, rate) in enumerate(zip([*folders, self.folder], rates, strict=True), start=1)
-        )
+        names = [f"{self.fingerprint}-epoch-{number}" for number in range(1, len(rates))]
+        ends = zip([*folders, self.folder], rates, [*names, self.fingerprint], strict=True)
+        return tuple(Epoch(folder, rate, name) for folder, rate, name in ends)
+
+    @property
+    def last(self) -> Epoch:
+        """The end of a run with adapters, as if there were no other."""
+        return Epoch(self.folder, 1.0, self.fingerprint)
 
 
 def read_moments(folder: Path) -> Moments:
