@@ -141,6 +141,11 @@ class PackedRows(Sequence[Rendered]):
         return self.packed.lengths[self.positions]
 
     @property
+    def targets(self) -> np.ndarray:
+        """[len] predicted tokens of each."""
+        return self.packed.targets(self.positions)
+
+    @property
     def fingerprint(self) -> str:
         """Hash of tokens and masks, in order."""
         return self.packed.fingerprint(self.positions)

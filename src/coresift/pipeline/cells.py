@@ -31,16 +31,18 @@ class Shared:
 
     Attributes:
         recipe: Of any cell of the draw, as plain values.
+        folder: The run folder in which they are linked.
         methods: Those that look.
     """
 
     recipe: dict[str, Any]
+    folder: str
     methods: tuple[str, ...]
 
 
 def share_features(draw: Shared) -> int:
     """Compute what the methods of a draw require, whoever uses it later. Returns how many arrays that are."""
-    runs = [_opened({**draw.recipe, "method": json.loads(each)}) for each in draw.methods]
+    runs = [_opened({**draw.recipe, "out": draw.folder, "method": json.loads(each)}) for each in draw.methods]
     specs = list(dict.fromkeys(spec for run in runs for spec in run.recipe.required if _is_shared(spec)))
     if specs:
         runs[0].begin(say=_silent)

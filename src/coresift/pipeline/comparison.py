@@ -9,6 +9,7 @@ runs/NAME/
   report/index.html      the page
 """
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,7 +80,7 @@ class Comparison:
         planned = list(cells(recipe, self.grid, folder, store, of))
         files.write_text(self.folder / "settings.yaml", self.resolved.to_yaml())
         say(f"comparison: {len(of)} variants, {len(planned)} cells in {self.folder}")
-        shared = _shared_work(planned)
+        shared = _shared_work(planned, folder)
         list(engine.map(share_features, shared, label="features", unit="draws"))
         results = list(engine.map(run_cell, planned, label="cells", unit="cells"))
         if self.grid.equal_cost:
@@ -122,24 +123,17 @@ def _chooses(result: Mapping[str, Any]) -> bool:
     return not result["control"] and result["selection"]["flops"] > 0
 
 
-def _shared_work(planned: Sequence[Cell]) -> list[Shared]:
+def _shared_work(planned: Sequence[Cell], folder: str) -> list[Shared]:
     """One item per draw: what its methods look at is computed in one pass over the pool."""
-    import json
-
     draws: dict[int, list[Cell]] = {}
     for cell in planned:
         draws.setdefault(cell.draw, []).append(cell)
-    return [
-        Shared(
-            dict(of[0].recipe),
-            tuple(
-                dict.fromkeys(
-                    json.dumps(dict(cell.variant.method), sort_keys=True) for cell in of if not cell.variant.control
-                )
-            ),
-        )
-        for of in draws.values()
-    ]
+    return [Shared(dict(of[0].recipe), f"{folder}/features/draw{draw}", _methods(of)) for draw, of in draws.items()]
+
+
+def _methods(of: Sequence[Cell]) -> tuple[str, ...]:
+    chosen = [cell.variant.method for cell in of if not cell.variant.control]
+    return tuple(dict.fromkeys(json.dumps(dict(method), sort_keys=True) for method in chosen))
 
 
 def _failures(results: Sequence[Mapping[str, Any]]) -> list[str]:

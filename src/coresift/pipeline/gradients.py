@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from coresift.artefacts.store import Artefact, Work
-from coresift.extract.run import GradientExtractor, extract_gradients
+from coresift.extract.run import GradientExtractor, extract_gradients, propagated
 from coresift.extract.sketch import VERSION
 from coresift.features.implied import Implied, implying
 from coresift.features.specs import GradientSpec
@@ -93,7 +93,9 @@ def stored_gradients(
         missing = [spec for spec in specs if artefacts[spec].name in named]
         extractor = extractor_of(run, model_of(run, missing, at), missing, at)
         store = opened(run, artefacts, identity)
-        cost = extract_gradients(extractor, run.inputs.rows, store, missing, say=say, account=shared(works))
+        cost = extract_gradients(
+            extractor, run.inputs.rows, store, missing, say=say, account=shared(works, _parts(run, missing))
+        )
         say(f"gradients: {len(run.inputs.rows)} examples, {len(missing)} losses, {cost.seconds:.0f} s")
 
     run.store.ensure_all(list(artefacts.values()), make, say=say)
@@ -112,6 +114,16 @@ def extractor_of(run: Run, model: "nn.Module", specs: Sequence[GradientSpec], at
         moments=at.moments() if needed and at is not None else None,
         batch_tokens=run.recipe.extract.batch_tokens,
     )
+
+
+def _parts(run: Run, specs: Sequence[GradientSpec]) -> list[float]:
+    """Of a pass that fills `specs`, what each takes: the tokens of its loss; a following row, what knowledge leaves."""
+    rows = run.inputs.rows
+    tokens = {"response": int(rows.lengths.sum()), "knowledge": int(rows.targets.sum()) + len(rows)}
+    whole = sum(tokens[loss] for loss in propagated(specs))
+    with_knowledge = {spec.model_copy(update={"loss": "following"}) for spec in specs if spec.loss == "knowledge"}
+    own = {**tokens, "following": sum(tokens.values())}
+    return [(tokens["response"] if spec in with_knowledge else own[spec.loss]) / whole for spec in specs]
 
 
 def _kind_of(spec: GradientSpec) -> tuple[bool, str]:

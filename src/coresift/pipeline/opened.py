@@ -18,12 +18,17 @@ class Store(Features, Protocol):
     identity: dict[str, Any]
 
 
-def shared(works: Sequence[Work]) -> Account:
-    """Puts the cost of one pass that fills several artefacts on all of them, in equal parts."""
+def shared(works: Sequence[Work], parts: Sequence[float] = (1.0,)) -> Account:
+    """Puts the cost of one pass that fills several artefacts on each of them.
+
+    Args:
+        works: Filled by the pass.
+        parts: Of the pass, what each of them takes. They add up to more than 1 where one of them alone would take as
+            much: a method pays for what it uses, also where others use it too.
+    """
 
     def account(*, seconds: float, tokens: int, flops: float | None) -> None:
-        part = 1 / len(works)
-        for work in works:
+        for work, part in zip(works, parts, strict=True):
             work.add(seconds=seconds * part, tokens=tokens * part, flops=None if flops is None else flops * part)
 
     return account
