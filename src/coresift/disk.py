@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from coresift import memory
 from coresift.errors import DiskError
-from coresift.memory import in_words
 
 NUMBER = re.compile(r"\(os error (\d+)\)|\[errno:? (\d+)\]", re.IGNORECASE)
 BROKEN_OFF = ("inline_container", "PytorchStreamWriter", "requested and")
@@ -47,6 +47,12 @@ def writing(path: Path, *, size: int | None = None, partial: Path | None = None)
         raise DiskError(_sentence(number, path, size)) from error
 
 
+def in_words(error: OSError, path: Path) -> str | None:
+    """What stopped a write to `path`, as a sentence; None where that may also have been a read, or something else."""
+    number = _number(error, path)
+    return None if number in (None, errno.EACCES, errno.EPERM) else _sentence(number, path, None)
+
+
 def _number(error: BaseException | None, path: Path) -> int | None:
     """The system's number of what stopped a write, from the error or from those that led to it."""
     seen: list[BaseException] = []
@@ -67,8 +73,8 @@ def _number(error: BaseException | None, path: Path) -> int | None:
 def _sentence(number: int, path: Path, size: int | None) -> str:
     if number == errno.ENOSPC and _files_left(path) == 0:
         return f"no room for another file at {path}: the disk is out of inodes. Delete some files. {AGAIN}"
-    free = in_words(_free(path))
-    needs = f"about {in_words(size)}" if size is not None and size > _free(path) else "more than that"
+    free = memory.in_words(_free(path))
+    needs = f"about {memory.in_words(size)}" if size is not None and size > _free(path) else "more than that"
     return _SENTENCES[number].format(path=path, needs=needs, free=free, again=AGAIN)
 
 

@@ -18,7 +18,7 @@ from coresift.coreset import Coreset, check_answer
 from coresift.errors import SelectionError, SettingsError
 from coresift.features.base import Features
 from coresift.lazy import torch
-from coresift.memory import parse_memory
+from coresift.memory import fitting, parse_memory
 from coresift.problem import Problem, Say, Selection, Selector
 from coresift.savepoints import Nowhere, Savepoints
 
@@ -61,6 +61,7 @@ def select(
     say: Say = ...,
     provenance: Mapping[str, Any] | None = ...,
 ) -> list[Coreset]: ...
+@fitting("Lower memory (--memory 1GB; in Python memory='1GB'), or choose from fewer examples (pool.examples).")
 def select(
     selector: Selector,
     features: Features | None,
@@ -108,6 +109,7 @@ def select(
     Raises:
         SettingsError: If a budget or the memory is not understood.
         SelectionError: If the method is none, or budget, features, ids and method do not fit together.
+        MemoryShortError: If the memory of this machine does not suffice all the same.
     """
     _refuse_no_method(selector)
     _refuse_no_features(features)

@@ -183,7 +183,7 @@ def test_tokenizer_without_bos_starts_knowledge_from_eos_then_pad_else_refuses()
     bare.eos_token, bare.pad_token = None, "<pad>"
     assert Renderer(bare, max_tokens=9).start_token == bare.pad_token_id
     bare.pad_token = None
-    with pytest.raises(ModelError, match="no BOS, EOS or PAD token.*Give the tokenizer one"):
+    with pytest.raises(ModelError, match="no BOS, EOS or PAD token.*Name one of them in its tokenizer_config.json"):
         _ = Renderer(bare, max_tokens=9).start_token
 
 

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from coresift.cli.last_resort import traced_to
 from coresift.cli.options import Overrides
 from coresift.errors import SettingsError
 
@@ -42,7 +43,8 @@ def compare(
 
     folder = Path(resolved.recipe.out or Path("runs") / resolved.recipe.name)
     engine: Any = LocalExecutor() if workers == 1 else ProcessExecutor(workers)
-    found = Comparison(resolved, folder).execute(engine)
+    with traced_to(folder):
+        found = Comparison(resolved, folder).execute(engine)
     text = markdown(found)
     (folder / "compare.md").write_text(text, encoding="utf-8")
     print(f"\n{text}\ncomparison: {folder}")

@@ -3,12 +3,16 @@
 import os
 import sys
 import warnings
+from io import TextIOWrapper
+from pathlib import Path
 
 import typer
 
-from coresift import __version__
+from coresift import __version__, disk
 from coresift.cli import bench, compare, demo, inspect, merge, run, schema, select, stages, store
+from coresift.cli.last_resort import told
 from coresift.errors import CoresiftError
+from coresift.memory import is_shortage
 from coresift.terminal import lines_shown
 
 INTERRUPTED = 130
@@ -53,6 +57,7 @@ app.command("bench", context_settings={"allow_interspersed_args": False})(bench.
 def run_command(arguments: list[str] | None = None) -> int:
     """Run one command line. Returns the exit code: 0, 2 for anything the user can fix, 130 when interrupted."""
     _quiet_libraries()
+    _print_anything()
     try:
         code = app(args=arguments, standalone_mode=False)  # what ends a command early is returned, not raised
         if code == INTERRUPTED:
@@ -63,18 +68,27 @@ def run_command(arguments: list[str] | None = None) -> int:
     except (KeyboardInterrupt, typer.Abort):  # typer's releases differ in which it is
         print("interrupted: run the same command again to go on from here", file=sys.stderr)
         return INTERRUPTED
-    except OSError as error:
-        if error.filename is None:
-            raise
-        print(f"error: {error.filename}: {error.strerror}. Check the path and its permissions.", file=sys.stderr)
+    except Exception as error:  # noqa: BLE001  the last resort
+        message = _in_words(error)
+        if message:  # empty when the help was printed instead
+            print(f"error: {lines_shown(message)}", file=sys.stderr)
         return 2
-    except Exception as error:
-        if hasattr(error, "format_message") and hasattr(error, "exit_code"):  # click's own usage errors
-            if error.format_message():  # empty when the help was printed instead
-                print(f"error: {error.format_message()}", file=sys.stderr)
-            return 2
-        raise
     return code or 0
+
+
+def _in_words(error: Exception) -> str:
+    """What is said of an error that is none of ours."""
+    if hasattr(error, "format_message") and hasattr(error, "exit_code"):  # click's own usage errors
+        return str(error.format_message())
+    if is_shortage(error):
+        return (
+            "out of memory. Lower what the last line speaks of: extract.batch_tokens, train.micro_batch_size, "
+            "evaluate.batch_tokens, memory, or the number of examples (pool.examples). Then run the same line again."
+        )
+    if isinstance(error, OSError) and error.filename is not None:
+        stopped = disk.in_words(error, Path(str(error.filename)))
+        return stopped or f"{error.filename}: {error.strerror}. Check the path and its permissions."
+    return told(error)
 
 
 def _quiet_libraries() -> None:
@@ -89,6 +103,13 @@ def _quiet_libraries() -> None:
         os.environ.setdefault(name, value)
     if not sys.warnoptions:
         warnings.filterwarnings("ignore", category=FutureWarning)
+
+
+def _print_anything() -> None:
+    """A terminal that knows fewer characters than we print shows their numbers."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def main() -> None:

@@ -1,5 +1,6 @@
 """`coresift run`: every stage of a recipe."""
 
+from coresift.cli.last_resort import traced_to
 from coresift.cli.options import Memory, Overrides, RecipeFile, with_memory
 
 
@@ -19,7 +20,7 @@ def carry_out(recipe: str, overrides: list[str] | None) -> None:
     from coresift.report.tables import score_table
 
     opened = Run(resolved)
-    with opened.alone():
+    with traced_to(opened.folder), opened.alone():
         rows = execute(opened)
     if len(rows) > 0:
         print(f"\n{score_table(rows)}")

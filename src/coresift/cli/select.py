@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from coresift.cli.last_resort import traced_to
 from coresift.cli.options import (
     Columns,
     Existing,
@@ -115,6 +116,6 @@ def _one_line(values: dict[str, Any], overrides: list[str] | None) -> None:
     from coresift.pipeline.runs import Run
 
     opened = Run(resolved)
-    with opened.alone():
+    with traced_to(opened.folder), opened.alone():
         report(opened)
     print(f"coreset: {opened.folder / 'coreset.jsonl'}")

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from coresift.cli.last_resort import traced_to
 from coresift.cli.options import Overrides, RecipeFile
 
 VERBS = {
@@ -34,6 +35,6 @@ def run_stage(name: str, recipe: str, overrides: list[str] | None) -> None:
     from coresift.pipeline.whole import STAGES
 
     opened = Run(resolved)
-    with opened.alone():
+    with traced_to(opened.folder), opened.alone():
         STAGES[name](opened)
     print(f"{name}: done in {opened.folder}")

@@ -2,11 +2,13 @@
 
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 
 from coresift.errors import ModelError
+from coresift.memory import fitting, is_shortage
+from coresift.models.intact import check_config, check_tokenizer, check_weights
 from coresift.models.quiet import quiet
 from coresift.models.sources import find, looks_like_path, model_fingerprint
 
@@ -44,12 +46,15 @@ def load_tokenizer(name: str | Path) -> "PreTrainedTokenizerBase":
     from transformers import AutoTokenizer
 
     source = find(name)
+    if (folder := Path(source.name)).is_dir():
+        check_config(folder)
+        check_tokenizer(folder)
     try:
         with quiet():
             return AutoTokenizer.from_pretrained(
                 source.name, local_files_only=source.local, trust_remote_code=False, mistral_format=False
             )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError) as error:
+    except Exception as error:  # what a folder can be wrong in has no end
         raise ModelError(
             f"{name}: its tokenizer cannot be loaded ({_first_line(error)}). {_missing_package(Path(source.name))}"
         ) from error
@@ -77,19 +82,21 @@ def _installed(module: str) -> bool:
         return False
 
 
+@fitting("Load the model in a smaller dtype (--set model.dtype=bfloat16), or take a smaller one.")
 def load_model(
     name: str | Path, *, dtype: str = "float32", device: str = "cpu", quantization: Any = None
 ) -> "PreTrainedModel":
     """A causal language model in evaluation mode.
 
     Args:
-        name: Model folder or Hub id.
+        name: Model folder, Hub id or `world`.
         dtype: One of `DTYPES`, or "auto" for the dtype the weights are stored in.
         device: "cpu", "cuda", "cuda:N", or "auto" (cuda where there is one).
         quantization: A transformers quantization config, for QLoRA.
 
     Raises:
-        ModelError: If the model, the dtype or the device cannot be had.
+        ModelError: If the model, the dtype or the device cannot be had, or configuration and weights do not fit.
+        MemoryShortError: If it does not fit into memory.
     """
     from transformers import AutoModelForCausalLM
 
@@ -97,26 +104,50 @@ def load_model(
         raise ModelError(f"dtype is {dtype!r}; it must be one of {', '.join(DTYPES)} or auto.")
     target = resolve_device(device)
     source = find(name)
+    if (folder := Path(source.name)).is_dir():
+        check_config(folder)
+        check_weights(folder)
     extra = {} if quantization is None else {"quantization_config": quantization, "device_map": {"": target}}
     try:
         with quiet():
-            model = AutoModelForCausalLM.from_pretrained(
+            loaded: Any = AutoModelForCausalLM.from_pretrained(
                 source.name,
                 dtype=DTYPES.get(dtype, "auto"),
                 local_files_only=source.local,
                 use_safetensors=True,
                 trust_remote_code=False,
+                ignore_mismatched_sizes=True,  # refused below, by name
+                output_loading_info=True,
                 **extra,
             )
-    except (OSError, ValueError, KeyError, ImportError) as error:
+    except Exception as error:
+        if is_shortage(error):
+            raise
         raise ModelError(
             f"{name}: cannot be loaded as a causal language model ({_first_line(error)}). The folder needs "
             "config.json of a supported architecture and *.safetensors weights; pickled weights and remote code are "
             "not accepted."
         ) from error
+    model, info = loaded
+    _refuse_misfit(name, info)
     if quantization is None:
-        model.to(target)  # type: ignore[arg-type,unused-ignore]
-    return model.eval()
+        model.to(target)
+    return cast("PreTrainedModel", model.eval())
+
+
+def _refuse_misfit(name: str | Path, info: dict[str, Any]) -> None:
+    """Raise ModelError if the weights are not those that the configuration speaks of: others would be made up."""
+    for tensor, stored, wanted in sorted(info.get("mismatched_keys", ())):
+        raise ModelError(
+            f"{name}: config.json and weights do not fit: {tensor} is {tuple(stored)} in the file, and {tuple(wanted)} "
+            "by the configuration. Use the config.json that belongs to these weights."
+        )
+    missing = sorted(info.get("missing_keys", ()))
+    if len(missing) > 0:
+        raise ModelError(
+            f"{name}: {len(missing)} weights that config.json speaks of are in no file (first: {missing[0]}). Use the "
+            "config.json that belongs to these weights, or download the model again."
+        )
 
 
 def max_positions(name: str | Path) -> int | None:
@@ -128,9 +159,11 @@ def max_positions(name: str | Path) -> int | None:
     from transformers import AutoConfig
 
     source = find(name)
+    if (folder := Path(source.name)).is_dir():
+        check_config(folder)
     try:
         config = AutoConfig.from_pretrained(source.name, local_files_only=source.local, trust_remote_code=False)
-    except (OSError, ValueError, KeyError) as error:
+    except Exception as error:
         raise ModelError(
             f"{name}: its configuration cannot be read ({_first_line(error)}). The folder needs config.json of a "
             "supported architecture."
@@ -151,5 +184,7 @@ def resolve_device(device: str) -> torch.device:
 
 
 def _first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0].rstrip(".") if lines else type(error).__name__
+    """What an error says in one line; some begin with a line that only announces the next."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip() != ""]
+    told = " ".join(lines[:2]) if lines and lines[0].endswith(":") else (lines or [type(error).__name__])[0]
+    return told.rstrip(".")

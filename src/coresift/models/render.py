@@ -9,6 +9,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from coresift.data.pool import Example, Message
@@ -105,9 +106,16 @@ class Renderer:
         for token in (self.tokenizer.bos_token_id, self.tokenizer.eos_token_id, self.tokenizer.pad_token_id):
             if token is not None:
                 return int(token)
+        name = self.tokenizer.name_or_path or "tokenizer"
+        file = Path(name) / "tokenizer_config.json"
+        lost = file.parent.is_dir() and not file.is_file()
         raise ModelError(
-            f"{self.tokenizer.name_or_path or 'tokenizer'}: no BOS, EOS or PAD token, so the knowledge loss has "
-            "nothing to start from. Give the tokenizer one of them."
+            f"{name}: no BOS, EOS or PAD token, so the knowledge loss has nothing to start from. "
+            + (
+                "Its folder has no tokenizer_config.json, which names them: copy it from where the model came."
+                if lost
+                else "Name one of them in its tokenizer_config.json (bos_token, eos_token or pad_token)."
+            )
         )
 
     @property

@@ -34,6 +34,7 @@ from coresift.features.store import FeatureStore
 from coresift.features.targets import TargetSpec
 from coresift.features.utilities import EmbeddingSpec, SimilaritySpec, UtilitySpec
 from coresift.features.utility_store import UtilityStore
+from coresift.memory import fitting
 from coresift.models.load import load_model, load_tokenizer, max_positions, model_fingerprint
 from coresift.models.lora import load_adapter
 from coresift.models.render import Renderer
@@ -88,6 +89,7 @@ class RunFeatures:
         return self._stores[spec.stored][spec]
 
 
+@fitting("Lower extract.batch_tokens (--set extract.batch_tokens=1024).")
 def fill(run: Run, specs: Sequence[FeatureSpec], *, say: Say = print) -> RunFeatures:
     """Compute what is missing of the features of all candidates.
 

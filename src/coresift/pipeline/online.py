@@ -20,6 +20,7 @@ from coresift.errors import DataError, SettingsError
 from coresift.extract.difficulty import Difficulty, measure_difficulty
 from coresift.features.base import Features
 from coresift.features.utilities import EmbeddingSpec
+from coresift.memory import fitting
 from coresift.models.load import load_model, model_fingerprint
 from coresift.models.lora import load_adapter
 from coresift.models.losses import response_losses
@@ -189,6 +190,7 @@ def _identity(run: Run, say: Say) -> dict[str, Any]:
     }
 
 
+@fitting("Lower online.batch_tokens (--set online.batch_tokens=2048).")
 def _measure(run: Run, difficulty: bool, savepoints: Savepoints, say: Say) -> tuple[Difficulty, float]:
     """The scores, and the floating-point operations they took."""
     inputs, settings = run.inputs, run.recipe.online

@@ -9,6 +9,7 @@ from coresift.artefacts.store import Work
 from coresift.coreset import Coreset
 from coresift.evaluation.scores import HeldOut, Scores, mean_and_spread, score, score_in_context
 from coresift.evaluation.settings import InContext
+from coresift.memory import fitting
 from coresift.models.encoders import Encoder, read_layout
 from coresift.models.load import load_model, model_fingerprint
 from coresift.pipeline.inputs import model_path
@@ -66,6 +67,7 @@ def _without_repeat(name: str) -> str:
     return row if row in ("random", "balanced-random") else name
 
 
+@fitting("Lower evaluate.batch_tokens (--set evaluate.batch_tokens=2048).")
 def score_one(run: Run, name: str, checkpoint: Checkpoint | None, say: Say, *, test: str = "test") -> dict[str, Any]:
     """Scores of one model on one test of the run.
 

@@ -18,6 +18,7 @@ from coresift.features.base import Features
 from coresift.features.pairs import PairPlan, needs_pilot, plan_pairs
 from coresift.features.utilities import EmbeddingSpec, UtilitySpec, other_set
 from coresift.features.utility_store import Group, UtilityStore
+from coresift.memory import fitting
 from coresift.models.encoders import Encoder, load_encoder
 from coresift.models.load import load_model, load_tokenizer, model_fingerprint
 from coresift.pipeline.inputs import model_path
@@ -127,6 +128,7 @@ def _scorer(run: Run, spec: UtilitySpec, say: Say) -> UtilityScorer:
     )
 
 
+@fitting("Lower extract.pair_tokens (--set extract.pair_tokens=512).")
 def utilities(
     run: Run, specs: Sequence[UtilitySpec], *, embeddings: Features, say: Say = print
 ) -> dict[UtilitySpec, UtilityStore]:

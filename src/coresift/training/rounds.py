@@ -16,6 +16,7 @@ import numpy as np
 
 from coresift import files, fingerprints
 from coresift.errors import TrainingError
+from coresift.memory import fitting
 from coresift.models.load import load_tokenizer, resolve_device
 from coresift.models.losses import response_losses
 from coresift.models.quiet import quiet
@@ -29,7 +30,7 @@ from coresift.training.observed import ObservedTrainer, ObservingCollator, Round
 from coresift.training.rates import Rates
 from coresift.training.settings import LoopSettings, TrainSettings
 from coresift.training.trace import FILE, drop_rounds, plain, read_rounds, write_round, write_trace
-from coresift.training.trainer import PARTS, claim_together, finish, newest, own_randomness, training_inputs
+from coresift.training.trainer import LESS, PARTS, claim_together, finish, newest, own_randomness, training_inputs
 
 ROUNDS, STATE, DIRECTIONS = "rounds", "state.npz", "directions.safetensors"
 Say = Callable[[str], None]
@@ -50,6 +51,7 @@ class Rounds:
     trace: list[dict[str, Any]]
 
 
+@fitting(LESS)
 def train_rounds(
     model: str | Path,
     rows: Sequence[Rendered],

@@ -15,6 +15,7 @@ import torch
 from coresift import files, fingerprints
 from coresift.differences import both_sides
 from coresift.errors import TrainingError
+from coresift.memory import fitting
 from coresift.models.load import load_tokenizer, model_fingerprint, resolve_device
 from coresift.models.lora import save_adapter, save_model
 from coresift.models.quiet import quiet
@@ -28,8 +29,14 @@ if TYPE_CHECKING:
     from coresift.training.weighted import WeightedTrainer
 
 INPUTS, PARTS = "inputs.json", "checkpoints"
+LESS = (
+    "Lower train.micro_batch_size, which never changes the result (--set train.micro_batch_size=1), or set "
+    "train.gradient_checkpointing=true."
+)
+"""What to do when training does not fit into memory."""
 
 
+@fitting(LESS)
 def train(
     model: str | Path,
     rows: Sequence[Rendered],
