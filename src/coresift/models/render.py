@@ -23,6 +23,7 @@ from coresift.models.wording import Wording
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
+
 @dataclass(frozen=True, slots=True)
 class Rendered:
     """One conversation as tokens, up to and including the last token to predict.
