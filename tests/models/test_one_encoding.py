@@ -1,5 +1,7 @@
 """A row's tokens are the tokenizer's own for the whole text, whatever it does with spaces."""
 
+import copy
+
 import pytest
 import vocabularies
 from hypothesis import HealthCheck, example, given, settings
@@ -135,6 +137,53 @@ def test_a_tokenizer_that_joins_everything_is_refused() -> None:
     made.chat_template = "{% for m in messages %}{{ m.content }}{% endfor %}"
     with pytest.raises(RenderError, match="example e: the tokenizer does not separate 'x' from what comes before"):
         Renderer(made, max_tokens=9).render(rounds("q", "x"))
+
+
+def test_a_tokenizer_that_spells_otherwise_once_it_is_cut_is_refused() -> None:
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    vocab = {piece: place for place, piece in enumerate(["</s>", "q", "x", "a", "qx"])}
+    backend = Tokenizer(models.BPE(vocab=vocab, merges=[("q", "x")]))  # without a decoder tokens are joined by spaces
+    backend.pre_tokenizer = pre_tokenizers.Split("never", "isolated")
+    made = PreTrainedTokenizerFast(tokenizer_object=backend, eos_token="</s>")
+    made.chat_template = "{% for m in messages %}{{ m.content }}{% endfor %}"
+    with pytest.raises(RenderError, match="cannot be cut into tokens where a response begins or ends without changing"):
+        Renderer(made, max_tokens=9).render(rounds("q", "x"))
+
+
+def test_a_prompt_that_is_not_unicode_is_refused() -> None:
+    renderer = Renderer(vocabularies.vocabulary("words", SPACED), max_tokens=9)
+    with pytest.raises(RenderError, match="example of a prompt: its text is not valid Unicode.*Fix the row"):
+        renderer.prompt((Message("user", "a \ud800 b"),))
+
+
+def test_tokenizers_that_strip_spaces_around_their_tokens_are_read_by_offsets() -> None:
+    from tokenizers import AddedToken
+
+    made = copy.deepcopy(vocabularies.vocabulary("words"))
+    made.add_special_tokens({"additional_special_tokens": [AddedToken("<|e|>", rstrip=True, lstrip=True)]})
+    made.chat_template = "{% for m in messages %}{{ m.role + ':' + m.content + ' <|e|>\n ' }}{% endfor %}"
+    renderer = Renderer(made, max_tokens=99)
+    row = renderer.render(rounds("q", "Ann.", "r", "the"))
+    assert pieces(renderer, row.response_tokens) == ["Ann", ".", "<|e|>", "t", "he", "<|e|>"]
+
+
+@pytest.mark.parametrize("kind", vocabularies.KINDS)
+@pytest.mark.parametrize("answer", ["Ann.", " Ann", "\nAnn"])
+def test_phi_s_tokens_swallow_the_newline_after_them(kind: str, answer: str) -> None:
+    from tokenizers import AddedToken
+
+    made = copy.deepcopy(vocabularies.vocabulary(kind))
+    named = [AddedToken(name, rstrip=True, normalized=False) for name in ("<|user|>", "<|assistant|>", "<|end|>")]
+    made.add_special_tokens({"additional_special_tokens": named})
+    made.chat_template = "{% for m in messages %}{{ '<|' + m.role + '|>\n' + m.content + '<|end|>\n' }}{% endfor %}"
+    renderer = Renderer(made, max_tokens=99)
+    row = renderer.render(rounds("q", answer, "r", answer))
+    whole = made("<|user|>\nq<|end|>\n<|assistant|>\n" + answer + "<|end|>\n<|user|>\nr", add_special_tokens=False)
+    at = whole["input_ids"].index(made.convert_tokens_to_ids("<|assistant|>")) + 1
+    expected = whole["input_ids"][at : whole["input_ids"].index(made.convert_tokens_to_ids("<|end|>"), at) + 1]
+    assert list(row.response_tokens) == expected * 2
 
 
 def test_a_tokenizer_without_offsets_gives_the_same_tokens() -> None:

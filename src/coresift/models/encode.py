@@ -9,6 +9,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
+from functools import cached_property, partial
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
@@ -48,8 +49,20 @@ class TextEncoder:
 
     def __init__(self, tokenizer: "PreTrainedTokenizerBase") -> None:
         self._tokenizer = tokenizer
-        self._backend = _untrimmed(tokenizer)
+        self._backend = _backend(tokenizer)
         self._bytes = None if self._backend is None else _bytes_of_tokens(self._backend)
+        added = getattr(tokenizer, "added_tokens_decoder", {})
+        self._greedy = frozenset(int(id) for id, token in added.items() if token.lstrip or token.rstrip)
+
+    @cached_property
+    def _with_spaces(self) -> Any:
+        """The same, with offsets that hold the spaces of tokens; a copy where it trims them."""
+        processor = self._backend.post_processor
+        if processor is None or b'"trim_offsets":true' not in processor.__getstate__():
+            return self._backend
+        copied = deepcopy(self._backend)
+        copied.post_processor = None
+        return copied
 
     def encode(self, texts: Sequence[str]) -> list[Encoded | UnicodeError]:
         """Every text as tokens; in place of one that is not valid Unicode stands the error."""
@@ -76,8 +89,8 @@ class TextEncoder:
             if None not in spelled:
                 return [each for each in spelled if each is not None]
             self._bytes = None  # it does not spell texts byte by byte after all
-        found = self._backend.encode_batch(list(texts), add_special_tokens=False)
-        return [_with_offsets(each, len(text)) for each, text in zip(found, texts, strict=True)]
+        found = self._with_spaces.encode_batch(list(texts), add_special_tokens=False)
+        return [_with_offsets(each, text, self._greedy) for each, text in zip(found, texts, strict=True)]
 
     def _without_offsets(self, text: str) -> Encoded:
         tokens = self._ids(text)
@@ -168,34 +181,36 @@ LONG = 4096
 """Tokens from which on all offsets are read at once: reading a single one takes time in proportion to the text."""
 
 
-def _with_offsets(encoding: Any, length: int) -> Encoded:
-    tokens = encoding.ids
+def _with_offsets(encoding: Any, text: str, greedy: frozenset[int]) -> Encoded:
+    """A text as tokens with their offsets; `greedy` tokens swallow whitespace around them, where nothing is cut."""
+    tokens: list[int] = encoding.ids
     if len(tokens) > LONG:
-        return _with_all_offsets(tokens, encoding.offsets, length)
+        offsets = encoding.offsets
+        ends = [end for _, end in offsets]
+        first_beyond, span = partial(bisect_right, ends), offsets.__getitem__
+    else:
+        first_beyond, span = partial(_first_beyond, encoding), encoding.token_to_chars
 
     def begins_at(place: int) -> int | None:
-        if place >= length:
-            return len(tokens)
-        at = encoding.char_to_token(place)
-        if at is None:  # a character that the tokenizer leaves out
-            return bisect_right([end for _, end in encoding.offsets], place)
-        while at > 0 and encoding.token_to_chars(at - 1)[1] > place:
-            at -= 1
-        return at if encoding.token_to_chars(at)[0] >= place else None
+        at = len(tokens) if place >= len(text) else first_beyond(place)
+        if at == len(tokens) or span(at)[0] >= place:
+            return at
+        begin, end = span(at)
+        if tokens[at] in greedy and text[place:end].isspace():
+            return at + 1
+        return at if tokens[at] in greedy and text[begin:place].isspace() else None
 
     return Encoded(tokens, begins_at)
 
 
-def _with_all_offsets(tokens: list[int], offsets: Sequence[tuple[int, int]], length: int) -> Encoded:
-    ends = [end for _, end in offsets]
-
-    def begins_at(place: int) -> int | None:
-        if place >= length:
-            return len(tokens)
-        at = bisect_right(ends, place)
-        return at if offsets[at][0] >= place else None
-
-    return Encoded(tokens, begins_at)
+def _first_beyond(encoding: Any, place: int) -> int:
+    """The first token that ends after a place."""
+    at = encoding.char_to_token(place)
+    if at is None:  # a character that the tokenizer leaves out
+        return bisect_right([end for _, end in encoding.offsets], place)
+    while at > 0 and encoding.token_to_chars(at - 1)[1] > place:
+        at -= 1
+    return int(at)
 
 
 def _bytes_of_tokens(backend: Any) -> NDArray[np.int64] | None:
@@ -228,13 +243,10 @@ def _spelled_out(tokens: list[int], text: str, lengths: NDArray[np.int64]) -> En
     return Encoded(tokens, begins_at)
 
 
-def _untrimmed(tokenizer: "PreTrainedTokenizerBase") -> Any:
-    """The tokenizer's Rust part with offsets that hold the spaces of tokens; None if it has none that does the same."""
+def _backend(tokenizer: "PreTrainedTokenizerBase") -> Any:
+    """The tokenizer's Rust part; None if it has none that does the same."""
     backend = getattr(tokenizer, "backend_tokenizer", None)
     if backend is None:
         return None
-    if backend.post_processor is not None and b'"trim_offsets":true' in backend.post_processor.__getstate__():
-        backend = deepcopy(backend)
-        backend.post_processor = None
     same = tokenizer(_PROBE, add_special_tokens=False, verbose=False)["input_ids"]
     return backend if backend.encode(_PROBE, add_special_tokens=False).ids == list(same) else None

@@ -34,7 +34,7 @@ TOKENIZER_PATTERNS = (
     *("chat_template*", "vocab*", "merges.txt"),
 )
 """The files among them that decide how text becomes tokens."""
-RENDERING = "2"
+RENDERING = "3"
 """Changes when the same tokenizer and template give other tokens or masks."""
 
 
