@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coresift.claims import certified, expected, uncovered, unresolved, with_claims
+from coresift.claims import beside_random, certified, expected, uncovered, unresolved, with_claims
 
 
 def test_the_certificate_is_a_share_of_the_sum_found_not_of_the_bound() -> None:
@@ -83,3 +83,11 @@ def test_an_epsilon_that_is_met_needs_no_word() -> None:
 def test_diagnostics_without_a_certificate_or_a_search_stay_as_they_are() -> None:
     facts = {"radius": 2.0, "search": None, "certificate": None}
     assert with_claims(facts, 3) == facts
+
+
+def test_a_certificate_has_the_scale_of_random_subsets() -> None:
+    proof = {"error": 100.0, "lower_bound": 99.0, "gap": 0.01, "random": 115.0}
+    said = with_claims({"certificate": proof}, 5)["certificate"]["says"]
+    assert said.endswith("Random subsets of this size leave 15.0 % more on average.")
+    assert beside_random({**proof, "random": 98.0})[0].startswith("Random subsets of this size leave 2.0 % less")
+    assert beside_random({"error": 0.0, "random": 1.0}) == beside_random({"error": 1.0}) == []

@@ -45,6 +45,19 @@ def certified(error: Any, lower_bound: Any, picks: int) -> list[str]:
     ]
 
 
+def beside_random(proof: Mapping[str, Any]) -> list[str]:
+    """How the sum of distances compares with that of random subsets; empty where theirs is not known.
+
+    Args:
+        proof: `error`, and `random`: the mean sum that random subsets of the same size leave.
+    """
+    error, random = proof.get("error"), proof.get("random")
+    if not (is_number(error) and is_number(random)) or error <= 0:
+        return []
+    more = (random - error) / error
+    return [f"Random subsets of this size leave {abs(100 * more):.1f} % {'more' if more >= 0 else 'less'} on average."]
+
+
 def unresolved(search: Mapping[str, Any]) -> str:
     """That an alpha is less certain than its precision; empty where the search tells values of that distance apart.
 
@@ -111,7 +124,7 @@ def with_claims(diagnostics: Mapping[str, Any], picks: int) -> dict[str, Any]:
     proof, search, drawn = (diagnostics.get(key) for key in ("certificate", "search", "stochastic"))
     if proof:
         sentences = certified(proof["error"], proof["lower_bound"], picks)
-        said["certificate"] = {**proof, "says": " ".join(sentences[:1])}
+        said["certificate"] = {**proof, "says": " ".join([*sentences[:1], *beside_random(proof)])}
     if search and unresolved(search):
         said["search"] = {**search, "says": unresolved(search)}
     if drawn:

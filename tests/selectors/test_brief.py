@@ -4,6 +4,7 @@ import json
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -195,7 +196,8 @@ def test_equal_rows_everywhere_give_the_first_examples() -> None:
     coreset = run(torch.ones(9, 4), torch.zeros(9, 4), 3)
     assert coreset.indices.tolist() == [0, 1, 2] and coreset.weights.tolist() == [7, 1, 1]
     says = "The sum of distances is zero: no subset of any size can do better."
-    assert coreset.diagnostics["certificate"] == {"error": 0.0, "lower_bound": 0.0, "gap": 0.0, "says": says}
+    proof = {"error": 0.0, "lower_bound": 0.0, "gap": 0.0, "random": 0.0, "says": says}
+    assert coreset.diagnostics["certificate"] == proof
 
 
 @pytest.mark.parametrize("flat", ["knowledge", "following"])
@@ -252,3 +254,12 @@ def test_a_gpu_selects_like_a_cpu() -> None:
     knowledge, following = pool(500)
     here, there = run(knowledge, following, 25), run(knowledge.cuda(), following.cuda(), 25)
     assert here.indices.tolist() == there.indices.tolist() and here.weights.tolist() == there.weights.tolist()
+
+
+def test_random_subsets_leave_more_than_the_picks_do() -> None:
+    generator = np.random.default_rng(0)
+    centres = generator.normal(size=(6, 8)) * 10
+    rows = torch.from_numpy(np.repeat(centres, 20, axis=0) + generator.normal(size=(120, 8))).float()
+    features = InMemoryFeatures(dict.fromkeys(Brief(dim=8).requires, rows))
+    proof = select(Brief(dim=8), features, 6).diagnostics["certificate"]
+    assert proof["lower_bound"] <= proof["error"] < 0.5 * proof["random"]

@@ -23,7 +23,7 @@ from coresift.submodular.cover.greedy import Assignment, assign, cover_all
 from coresift.submodular.cover.lazy import Cover
 from coresift.submodular.cover.near_pairs import Balls
 from coresift.submodular.cover.plan import Plan
-from coresift.submodular.cover.quality import assigned_sum, gradient_error, nearest_sum
+from coresift.submodular.cover.quality import assigned_sum, gradient_error, nearest_sum, proved
 from coresift.submodular.cover.stochastic import cover_stochastic, sample_size
 from coresift.submodular.cover.without_matrix import lists_of
 from coresift.submodular.distances.stored import Blend, Metric
@@ -217,5 +217,5 @@ def _measures(
         "A_IF": assigned_sum(spaces.following, picks, owners),
         **errors.norms(picks, weights),
         "effective_size": float(weights.sum() ** 2 / weights.square().sum()),
-        "certificate": {"error": proof.error, "lower_bound": proof.lower_bound, "gap": proof.gap},
+        "certificate": proved(proof, blend, picks),
     }

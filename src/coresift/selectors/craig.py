@@ -18,7 +18,7 @@ from coresift.submodular.cover.certificate import certify
 from coresift.submodular.cover.greedy import Assignment, assign, cover_all
 from coresift.submodular.cover.lazy import Cover
 from coresift.submodular.cover.near_pairs import Balls
-from coresift.submodular.cover.quality import assigned_sum, gradient_error, nearest_sum
+from coresift.submodular.cover.quality import assigned_sum, gradient_error, nearest_sum, proved
 from coresift.submodular.cover.without_matrix import lists_of
 from coresift.submodular.distances.rows import blocks
 from coresift.submodular.distances.stored import Metric
@@ -95,5 +95,5 @@ def _measures(space: Metric, stored: Tensor, picks: Tensor, owners: Assignment, 
         "A_SFT": assigned_sum(space, picks, owners),
         "e_SFT": float(gradient_error(stored, picks, weights).norm()),
         "effective_size": float(weights.sum() ** 2 / weights.square().sum()),
-        "certificate": {"error": proof.error, "lower_bound": proof.lower_bound, "gap": proof.gap},
+        "certificate": proved(proof, space, picks),
     }

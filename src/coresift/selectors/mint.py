@@ -29,7 +29,7 @@ from coresift.submodular.cover.certificate import certify
 from coresift.submodular.cover.greedy import Assignment, assign, cover_all
 from coresift.submodular.cover.lazy import Cover
 from coresift.submodular.cover.near_pairs import Balls
-from coresift.submodular.cover.quality import assigned_sum, gradient_error, nearest_sum
+from coresift.submodular.cover.quality import assigned_sum, gradient_error, nearest_sum, proved
 from coresift.submodular.cover.without_matrix import lists_of
 from coresift.submodular.distances.mixture import Mixture
 from coresift.submodular.distances.rows import check_rows
@@ -222,5 +222,5 @@ def _measures(
         **facts,
         **{key: float(error.norm()) for key, error in norms.items()},
         "effective_size": float(weights.sum() ** 2 / weights.square().sum()),
-        "certificate": {"error": proof.error, "lower_bound": proof.lower_bound, "gap": proof.gap},
+        "certificate": proved(proof, metric, picks),
     }
