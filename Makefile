@@ -6,6 +6,8 @@ BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Threads that wait should sleep, not spin: on a busy machine spinning makes torch several times slower.
 export OMP_WAIT_POLICY := passive
+# Processes that tests are shared among; each holds a torch of its own.
+WORKERS ?= auto
 
 .PHONY: demo test check bench docs world clean
 
@@ -15,7 +17,7 @@ demo: .venv/.installed
 test: .venv/.installed
 	$(BIN)/ruff check
 	$(BIN)/mypy
-	OMP_NUM_THREADS=1 $(BIN)/pytest
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) --dist worksteal
 
 bench: .venv/.installed
 	$(BIN)/python benchmarks/run.py

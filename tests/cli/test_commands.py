@@ -3,11 +3,9 @@
 import json
 import os
 import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
+import apart
 import jsonschema
 import numpy as np
 import pytest
@@ -241,21 +239,12 @@ def test_ctrl_c_ends_a_selection_with_code_130(files: Path, tmp_path: Path) -> N
     # Shells start what runs in their background with SIGINT ignored; Ctrl-C reaches only what is not.
     program = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
     program += "from coresift.cli.main import main; main()"
-    arguments = ["select", "world", "--model", "world", "--out", str(tmp_path / "out")]
-    process = subprocess.Popen(
-        [sys.executable, "-c", program, *arguments],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "2")},
-    )
-    deadline = time.monotonic() + 180
-    while not (tmp_path / "out" / "settings.yaml").exists() and process.poll() is None:
-        assert time.monotonic() < deadline, "the run never began"
-        time.sleep(0.005)
-    process.send_signal(signal.SIGINT)
-    told = process.communicate(timeout=180)[1]
-    assert process.returncode == 130 and told.endswith("interrupted: run the same command again to go on from here\n")
+    arguments = ("select", "world", "--model", "world", "--out", tmp_path / "out")
+    process = apart.start(program, *arguments, said=tmp_path / "said.txt")
+    apart.until((tmp_path / "out" / "settings.yaml").exists, process)
+    os.kill(process.pid or 0, signal.SIGINT)
+    assert apart.code_of(process) == 130
+    assert (tmp_path / "said.txt").read_text().endswith("interrupted: run the same command again to go on from here\n")
 
 
 def test_names_from_a_file_cannot_steer_the_terminal(coresift, tmp_path: Path) -> None:

@@ -1,14 +1,10 @@
 """Filling a kernel: only what is missing, byte-identical after a kill and for any number of processes."""
 
 import hashlib
-import os
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
+import apart
 import pytest
 import tiny
 import torch
@@ -101,13 +97,6 @@ def fill(folder: Path, half: int | None = None) -> int:
     return fill_kernel(scorer(), array, pool, pool, share=(0, 1) if half is None else (half, 2)).shards
 
 
-def start(folder: Path, half: int) -> subprocess.Popen[str]:
-    paths = [*map(str, Path(__file__).parents[:2]), str(Path(__file__).parents[2] / "src")]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-c", FILLING, str(folder), str(half)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
-
-
 def test_kills_and_several_processes_end_byte_identical(tmp_path: Path) -> None:
     threads = torch.get_num_threads()
     try:
@@ -115,14 +104,12 @@ def test_kills_and_several_processes_end_byte_identical(tmp_path: Path) -> None:
         assert fill(tmp_path / "whole") == 24
     finally:
         torch.set_num_threads(threads)
-    folder, deadline = tmp_path / "parts", time.monotonic() + 120
-    killed, other = start(folder, 0), start(folder, 1)
-    while sum(int(file.name[8:15]) % 2 == 0 for file in folder.glob("*.sha256")) < 3:
-        assert time.monotonic() < deadline and killed.poll() is None, "no column was written, or all were at once"
-    killed.send_signal(signal.SIGKILL)
-    assert killed.wait(60) == -signal.SIGKILL and other.wait(120) == 0
-    resumed = start(folder, 0)
-    assert resumed.wait(120) == 0 and resumed.stdout is not None
-    assert 0 < int(resumed.stdout.read().split()[-1]) <= 12 - 3
+    folder, said = tmp_path / "parts", tmp_path / "said.txt"
+    killed, other = apart.start(FILLING, folder, 0), apart.start(FILLING, folder, 1)
+    apart.until(lambda: sum(int(file.name[8:15]) % 2 == 0 for file in folder.glob("*.sha256")) >= 3, killed)
+    apart.kill(killed)
+    assert apart.code_of(other) == 0
+    assert apart.code_of(apart.start(FILLING, folder, 0, said=said)) == 0
+    assert 0 < int(said.read_text().split()[-1]) <= 12 - 3
     expected = bytes_of(tmp_path / "whole")
     assert len(expected) == 2 * 24 + 1 and bytes_of(folder) == expected

@@ -1,13 +1,9 @@
 """The feature store: whole or absent, checksummed, resumable after a kill, and loud about whose features it holds."""
 
 import hashlib
-import os
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
+import apart
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -148,26 +144,14 @@ print("computed", cost.shards, flush=True)
 """
 
 
-def run_extraction(root: Path) -> subprocess.Popen[str]:
-    paths = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2] / "src")]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
-    return subprocess.Popen(
-        [sys.executable, "-c", EXTRACTION, str(root)], stdout=subprocess.PIPE, text=True, env=environment
-    )
-
-
 def test_a_killed_extraction_resumes_with_the_missing_shards_and_ends_byte_identical(tmp_path: Path) -> None:
-    whole = run_extraction(tmp_path / "whole")
-    assert whole.wait(120) == 0
+    assert apart.code_of(apart.start(EXTRACTION, tmp_path / "whole")) == 0
     for kill_after in (3, 11):
-        killed = run_extraction(tmp_path / "killed")
-        deadline = time.monotonic() + 120
-        while killed.poll() is None and len(list((tmp_path / "killed").rglob("rows-*.safetensors"))) < 2 * kill_after:
-            assert time.monotonic() < deadline, "the extraction wrote no shards"
-        killed.send_signal(signal.SIGKILL)
-        assert killed.wait(60) == -signal.SIGKILL, "the extraction was faster than the kill"
-    resumed = run_extraction(tmp_path / "killed")
-    assert resumed.wait(120) == 0 and resumed.stdout is not None
-    computed = int(resumed.stdout.read().split()[-1])
+        killed = apart.start(EXTRACTION, tmp_path / "killed")
+        apart.until(lambda n=2 * kill_after: len([*(tmp_path / "killed").rglob("rows-*.safetensors")]) >= n, killed)
+        apart.kill(killed)
+    resumed = apart.start(EXTRACTION, tmp_path / "killed", said=tmp_path / "said.txt")
+    assert apart.code_of(resumed) == 0
+    computed = int((tmp_path / "said.txt").read_text().split()[-1])
     assert 0 < computed <= 24 - 10
     assert bytes_of(tmp_path / "killed") == bytes_of(tmp_path / "whole")

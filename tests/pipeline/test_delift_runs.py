@@ -2,14 +2,11 @@
 
 import json
 import os
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import apart
 import pytest
 import tiny
 import yaml
@@ -177,14 +174,9 @@ def test_a_killed_run_ends_with_the_kernels_and_the_coreset_of_one_that_was_not(
     path = tmp_path / "killed.yaml"
     path.write_text(yaml.safe_dump({**recipe, **of({"stage": "task"}, files)}))
     code = "from coresift.features import kernels; kernels.PAIRS_PER_SHARD = 16; "
-    command = [sys.executable, "-c", code + "from coresift.cli.main import main; main()", "select", str(path)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ})
-    deadline = time.monotonic() + 120
-    while len(list((tmp_path / ".store" / ".making").glob("utilities-*/*.sha256"))) < 3 and process.poll() is None:
-        assert time.monotonic() < deadline, "no shard appeared"
-        time.sleep(0.002)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    process = apart.start(code + "from coresift.cli.main import main; main()", "select", path)
+    apart.until(lambda: len([*tmp_path.glob(".store/.making/utilities-*/*.sha256")]) >= 3, process)
+    apart.kill(process)
     select(open_run(path), say=quiet)
     kernels_left = [
         Path(at, name).relative_to(whole.folder)

@@ -4,13 +4,10 @@ import csv
 import hashlib
 import json
 import os
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
+import apart
 import numpy as np
 import pytest
 import yaml
@@ -279,17 +276,11 @@ def test_pool_text_with_markup_reaches_the_page_escaped(recipe: dict[str, Any], 
 def test_a_killed_run_goes_on_and_ends_with_the_same_coreset_and_model(finished: Run, recipe_file: Path) -> None:
     """Kills the process in the middle of its stages, three times, then lets it finish."""
     out = recipe_file.parent / "run"
-    command = [sys.executable, "-c", "from coresift.cli.main import main; main()", "run", str(recipe_file)]
-    environment = {**os.environ, "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "2")}
     marks = [out / "warmup" / "inputs.json", out / "coreset.npz", out / "compare" / "random-0" / "coreset.jsonl"]
     for mark in marks:
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
-        deadline = time.monotonic() + 180
-        while not mark.exists() and process.poll() is None:
-            assert time.monotonic() < deadline, f"{mark.name} never appeared"
-            time.sleep(0.005)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+        process = apart.start("from coresift.cli.main import main; main()", "run", recipe_file)
+        apart.until(mark.exists, process)
+        apart.kill(process)
     execute(open_run(recipe_file), say=quiet)
     for name in ("coreset.jsonl", "coreset.npz", "features"):
         mine, theirs = out / name, finished.folder / name

@@ -1,15 +1,14 @@
 """Training in rounds: what the steps saw, that nothing runs twice, and that a killed run ends with the same trace."""
 
 import os
-import signal
 import subprocess
 import sys
 import textwrap
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import apart
 import numpy as np
 import pytest
 import tiny
@@ -295,13 +294,9 @@ def environment() -> dict[str, str]:
 
 
 def test_a_killed_process_goes_on_to_the_same_trace(base: Path, rows: list[Rendered], tmp_path: Path) -> None:
-    (tmp_path / "run.py").write_text(textwrap.dedent(SCRIPT))
-    arguments = [str(base), str(tmp_path / "killed"), SMALL.model_dump_json(), "1"]
-    started = subprocess.Popen([sys.executable, str(tmp_path / "run.py"), *arguments], env=environment())
-    while len(list(tmp_path.glob("killed/rounds/*.json"))) < 4 and started.poll() is None:
-        time.sleep(0.005)
-    started.send_signal(signal.SIGKILL)
-    assert started.wait() == -signal.SIGKILL, "it ended before it could be killed"
+    started = apart.start(SCRIPT, base, tmp_path / "killed", SMALL.model_dump_json(), 1)
+    apart.until(lambda: len([*tmp_path.glob("killed/rounds/*.json")]) >= 4, started)
+    apart.kill(started)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

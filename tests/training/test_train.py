@@ -1,16 +1,12 @@
 """Whole training runs: what they leave, resuming, and what is refused."""
 
 import json
-import os
 import random
-import signal
-import subprocess
-import sys
 import textwrap
-import time
 from pathlib import Path
 from typing import Any
 
+import apart
 import numpy as np
 import pytest
 import tiny
@@ -225,9 +221,7 @@ def test_half_written_checkpoint_is_not_resumed_from(
 
 
 def test_killed_process_resumes_to_the_same_weights(base: Path, rows: list[Rendered], tmp_path: Path) -> None:
-    script = tmp_path / "run.py"
-    script.write_text(
-        textwrap.dedent("""
+    code = """
         import sys, tiny, torch
         from pathlib import Path
         from coresift.models.render import Renderer
@@ -238,20 +232,12 @@ def test_killed_process_resumes_to_the_same_weights(base: Path, rows: list[Rende
         rows = render_pool(tiny.pool(10), Renderer(tiny.tokenizer("llama3"), max_tokens=512)).rows
         settings = TrainSettings.model_validate_json(sys.argv[4])
         train(sys.argv[2], rows, out=Path(sys.argv[3]), settings=settings, device="cpu")
-        """)
-    )
+        """
     settings = SMALL.model_copy(update={"epochs": 15.0, "save_steps": 2})
-    folders = [str(Path(tiny.__file__).parent), *sys.path]
-    run = subprocess.Popen(
-        [sys.executable, str(script), str(torch.get_num_threads()), str(base), str(tmp_path / "killed")]
-        + [settings.model_dump_json()],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(folders)},
-    )
-    while not list(tmp_path.glob("killed/checkpoints/*/complete.json")) and run.poll() is None:
-        time.sleep(0.01)
-    run.send_signal(signal.SIGKILL)
-    run.wait()
-    assert run.returncode == -signal.SIGKILL, "it ended before it could be killed"
+    arguments = (torch.get_num_threads(), base, tmp_path / "killed", settings.model_dump_json())
+    run = apart.start(textwrap.dedent(code), *arguments)
+    apart.until(lambda: any(tmp_path.glob("killed/checkpoints/*/complete.json")), run)
+    apart.kill(run)
     assert not (tmp_path / "killed" / "training.json").exists()
     resumed = train(base, rows, out=tmp_path / "killed", settings=settings, device="cpu")
     straight = train(base, rows, out=tmp_path / "straight", settings=settings, device="cpu")
