@@ -145,7 +145,8 @@ def test_what_the_user_can_fix_is_a_message_and_exit_code_2(
     answer = coresift(*[names.get(part, part) for part in arguments], *given)
     assert answer.code == 2
     assert message in answer.err and "Traceback" not in answer.err
-    assert list(tmp_path.iterdir()) == [], "nothing half-done"
+    left = [path.name for path in tmp_path.iterdir()]
+    assert left in ([], [".store"]), "nothing half-done; what was rendered is kept for the next command"
 
 
 def test_a_broken_row_is_named_by_file_and_record(coresift, files: Path, tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ from typing import Annotated, Any
 
 import typer
 
-from coresift.cli.last_resort import traced_to
 from coresift.cli.options import (
     Columns,
     Existing,
@@ -18,6 +17,7 @@ from coresift.cli.options import (
     with_memory,
     with_sets,
 )
+from coresift.cli.run import carry_out_stage
 from coresift.errors import SettingsError
 
 
@@ -111,11 +111,5 @@ def _one_line(values: dict[str, Any], overrides: list[str] | None) -> None:
     from coresift.pipeline.recipes import resolve
 
     resolved = resolve(values, overrides or (), origin="command line")  # said before torch is loaded
-
-    from coresift.pipeline.reporting import report
-    from coresift.pipeline.runs import Run
-
-    opened = Run(resolved)
-    with traced_to(opened.folder), opened.alone():
-        report(opened)
-    print(f"coreset: {opened.folder / 'coreset.jsonl'}")
+    carry_out_stage("report", resolved)
+    print(f"coreset: {resolved.recipe.folder / 'coreset.jsonl'}")

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from coresift.cli.last_resort import traced_to
 from coresift.cli.options import Overrides, RecipeFile
+from coresift.cli.run import carry_out_stage
 
 VERBS = {
     "warmup": "Train LoRA on a random part of the pool.",
@@ -30,11 +30,5 @@ def run_stage(name: str, recipe: str, overrides: list[str] | None) -> None:
     from coresift.pipeline.recipes import load_recipe
 
     resolved = load_recipe(recipe, overrides or ())  # what is wrong with it is said before torch is loaded
-
-    from coresift.pipeline.runs import Run
-    from coresift.pipeline.whole import STAGES
-
-    opened = Run(resolved)
-    with traced_to(opened.folder), opened.alone():
-        STAGES[name](opened)
-    print(f"{name}: done in {opened.folder}")
+    carry_out_stage(name, resolved)
+    print(f"{name}: done in {resolved.recipe.folder}")

@@ -1,5 +1,6 @@
 """A recipe: everything one run depends on, checked before anything is done."""
 
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema, model_validator
@@ -291,6 +292,11 @@ class Recipe(Settings):
                 f"compare.{setting} is set, but method.name is {name!r}: both would be the same thing. Leave one out."
             )
         return self
+
+    @property
+    def folder(self) -> Path:
+        """The run folder."""
+        return Path(self.out or Path("runs") / self.name).expanduser()
 
     @property
     def selector(self) -> Selector:

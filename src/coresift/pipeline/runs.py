@@ -49,7 +49,7 @@ class Run:
     def __init__(self, resolved: Resolved, *, beside: "Run | None" = None) -> None:
         self.resolved, self._beside = resolved, beside
         self.recipe: Recipe = resolved.recipe
-        self.folder = Path(self.recipe.out or Path("runs") / self.recipe.name).expanduser()
+        self.folder = self.recipe.folder
         self._refuse_file()
         self._refuse_old_folder()
         self._began, self._made, self._own = time.monotonic(), 0.0, dict[str, float]()
