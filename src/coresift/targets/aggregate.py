@@ -93,7 +93,7 @@ def round_robin(similar: Tensor, size: int) -> Turns:
     columns = similar.T.cpu()
     # Before a target example has looked at so many, others can have taken at most so many: the pick is made by then.
     lists = [
-        order[:size][column[order[:size]] > column.min()].tolist()
+        order[:size][column[order[:size]] > column.min()].numpy()
         for column in columns
         for order in [column.argsort(descending=True, stable=True)]
     ]
@@ -110,7 +110,7 @@ def round_robin(similar: Tensor, size: int) -> Turns:
             while at[target] < len(wanted) and not free[wanted[at[target]]]:
                 at[target] += 1
             if at[target] < len(wanted):
-                pick = wanted[at[target]]
+                pick = int(wanted[at[target]])
                 free[pick] = False
                 order.append(pick)
                 takers.append(target)
