@@ -131,3 +131,14 @@ def test_rows_in_context_are_not_compared_with_trained_ones():
     assert words.outcome([*trained, shown, other], 15).startswith("At 15 examples, delift reaches")
     alone = words.outcome([shown, other, {"name": "none", "examples": 0, "accuracy": {"all": 0.1}}], 15)
     assert alone.startswith("At 15 examples, delift, in context reaches")
+
+
+def test_picks_are_counted_by_the_subtask_that_they_are_most_like():
+    coreset = {"indices": [1, 2, 4], "weights": [3.0] * 3, "diagnostics": {"subtasks": {"law": 1, "tax": 2}}}
+    said = words.chosen(bare_view(method="less", coreset=coreset))
+    assert said.endswith(" By the sub-task of the target that they are most like, these are 2 tax, 1 law.")
+    many = {"subtasks": {f"task {place}": 10 - place for place in range(10)}}
+    said = words.chosen(bare_view(method="less", coreset={**coreset, "diagnostics": many}))
+    assert "these are 10 task 0, " in said and said.endswith("3 task 7 and 3 others.")
+    alone = {**coreset, "diagnostics": {"subtasks": {"": 3}}}
+    assert "sub-task" not in words.chosen(bare_view(method="less", coreset=alone))

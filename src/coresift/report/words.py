@@ -41,6 +41,9 @@ METHOD_NAMES = {
     "full": "The full pool",
 }
 
+SUBTASKS = 8
+"""Sub-tasks that are named."""
+
 
 def method_name(method: str) -> str:
     """How a method is called in prose."""
@@ -75,7 +78,19 @@ def chosen(view: RunView) -> str:
         sentence = f"{start}{method_name(view.method)} chose {picks} of the pool's {whole} examples{limits}"
     short = view.diagnostics.get("shortfall")
     fewer = f" That is fewer than asked for: {short}." if short else ""
-    return sentence[0].upper() + sentence[1:] + _alpha(view) + "." + _flat(view) + fewer + _uncovered(view)
+    more = _flat(view) + fewer + _uncovered(view) + _subtasks(view)
+    return sentence[0].upper() + sentence[1:] + _alpha(view) + "." + more
+
+
+def _subtasks(view: RunView) -> str:
+    """How many picks are most like each sub-task of a target, where it has several; the most first."""
+    picks = view.diagnostics.get("subtasks") or {}
+    if len(picks) < 2:
+        return ""
+    shown = sorted(picks.items(), key=lambda each: -each[1])
+    named = ", ".join(f"{count(number)} {name or 'without a name'}" for name, number in shown[:SUBTASKS])
+    rest = f" and {count(sum(number for _, number in shown[SUBTASKS:]))} others" if len(shown) > SUBTASKS else ""
+    return f" By the sub-task of the target that they are most like, these are {named}{rest}."
 
 
 def budget_words(budget: str) -> str:
