@@ -109,12 +109,14 @@ def test_files_hold_a_row_per_cell_test_and_metric(finished: tuple[Comparison, d
 
 
 def test_controls_of_equal_steps_and_cost_train_as_they_say(recipe: dict[str, Any], tmp_path: Path) -> None:
-    controls = ["random", "full", "random-per-epoch"]
+    controls = ["random", "full", "random-per-epoch", "length-matched"]
     found = compared(recipe, tmp_path / "it", draws=1, controls=controls, equal_cost=True).execute(say=quiet)
     rows = {row["label"]: row for row in found["tables"][0]["rows"]}
     assert rows["full"]["examples"] == rows["full, equal steps"]["examples"] == 34
     assert rows["full, equal steps"]["steps"] == rows["random"]["steps"] < rows["full"]["steps"]
     assert rows["random-per-epoch"]["examples"] == 5 and rows["none (base model)"]["steps"] == 0
+    matched = [cell for cell in found["cells"] if cell["label"] == "random, lengths of brief"]
+    assert [cell["draw"] for cell in matched] == [0] and matched[0]["examples"] == 5
     dearer = rows["random, equal cost (5)"]
     assert dearer["examples"] > 5 and dearer["flops"] <= 1.3 * rows["brief"]["flops"]
 

@@ -23,9 +23,10 @@ from coresift.errors import RunError
 from coresift.execution.base import Executor
 from coresift.execution.local import LocalExecutor
 from coresift.pipeline.cells import Shared, run_cell, score_base, share_features
-from coresift.pipeline.grid import Cell, Grid, Variant, cells, variants
+from coresift.pipeline.controls import CONTROL, of_equal_cost, of_equal_lengths
+from coresift.pipeline.grid import Cell, Grid, cells, variants
 from coresift.pipeline.recipes import Resolved
-from coresift.pipeline.runs import Run, store_folder
+from coresift.pipeline.runs import store_folder
 from coresift.statistics.overlap import overlaps
 from coresift.statistics.paired import Better, Difference, compare
 from coresift.statistics.words import summary, verdict
@@ -37,7 +38,6 @@ METRICS: dict[str, tuple[str, Better]] = {
     "accuracy": ("exact", "higher"),
 }
 """What models are compared by: name in tables -> score of a test example, and which is better."""
-CONTROL = "random"
 
 
 @dataclass(frozen=True)
@@ -83,9 +83,10 @@ class Comparison:
         shared = _shared_work(planned, folder)
         list(engine.map(share_features, shared, label="features", unit="draws"))
         results = list(engine.map(run_cell, planned, label="cells", unit="cells"))
-        if self.grid.equal_cost:
-            extra = list(self._at_equal_cost(results, folder, store))
-            results += list(engine.map(run_cell, extra, label="cells at equal cost", unit="cells"))
+        extra = list(of_equal_cost(self.resolved, self.grid, results, folder, store)) if self.grid.equal_cost else []
+        if "length-matched" in self.grid.controls:
+            extra += of_equal_lengths(self.resolved, self.grid, results, folder, store)
+        results += list(engine.map(run_cell, extra, label="cells of further controls", unit="cells"))
         base = score_base(planned[0])
         found = gather(results, base, self.grid, name=recipe.name)
         files.write_json(self.folder / "compare.json", found)
@@ -93,34 +94,6 @@ class Comparison:
         for line in _failures(results):
             say(line)
         return found
-
-    def _at_equal_cost(self, results: Sequence[Mapping[str, Any]], folder: str, store: str) -> list[Cell]:
-        """Random subsets on which training costs what the dearest method costs, selection included."""
-        extra: list[Cell] = []
-        for budget in self.grid.budgets:
-            costs = [
-                _flops(each) for each in results if each["ok"] and each["budget"] == str(budget) and _chooses(each)
-            ]
-            plain = [
-                each for each in results if each["ok"] and each["budget"] == str(budget) and each["label"] == CONTROL
-            ]
-            if not costs or not plain:
-                continue
-            per_example = plain[0]["training"]["flops"] / plain[0]["examples"]
-            n = len(Run(self.resolved).inputs.candidates)
-            size = min(n, round(max(costs) / per_example))
-            variant = Variant(f"random, equal cost ({budget})", {"name": "random"}, "none", control=True)
-            one = self.grid.model_copy(update={"budgets": [size]})
-            extra += cells(self.resolved.recipe, one, folder, store, [variant])
-        return extra
-
-
-def _flops(result: Mapping[str, Any]) -> float:
-    return float(result["training"]["flops"] + result["selection"]["flops"])
-
-
-def _chooses(result: Mapping[str, Any]) -> bool:
-    return not result["control"] and result["selection"]["flops"] > 0
 
 
 def _shared_work(planned: Sequence[Cell], folder: str) -> list[Shared]:

@@ -170,6 +170,8 @@ def _controls(name: str, recipe: Recipe, weighting: Weighting) -> list[_Found]:
             _Found(Variant("full", full, "none", control=True)),
             _Found(Variant("full, equal steps", full, "none", control=True, steps="steps")),
         ]
+    if name == "length-matched":  # follows from what the first method chooses
+        return []
     if name == "random-per-epoch":  # RS2: as many epochs, each on a fresh subset of the same size
         epochs = max(round(recipe.train.epochs), 1) if recipe.train is not None else 1
         fresh = {"name": "random-per-round", "rounds": epochs}
