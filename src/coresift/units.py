@@ -75,3 +75,8 @@ def percent_up(share: float, *, digits: int = 1) -> str:
 def signed(value: Any) -> str:
     """Three decimals with a true minus sign."""
     return f"{value:.3f}".replace("-", "−") if is_number(value) else MISSING
+
+
+def difference(value: Any) -> str:
+    """Three decimals with a plus or a true minus sign."""
+    return f"{value:+.3f}".replace("-", "−") if is_number(value) else MISSING

@@ -14,8 +14,8 @@ from coresift.report import theme, words
 from coresift.report.figures import FIGURES
 from coresift.report.page import write_report
 
-SECTIONS = ["top", "scores", "search", "trade-off", "spaces", "sources", "lengths", "weights", "certificate",
-            "gradients", "costs", "left-out", "settings"]  # fmt: skip
+SECTIONS = ["top", "scores", "examples", "picks", "sources", "lengths", "weights", "search", "trade-off", "spaces",
+            "certificate", "gradients", "costs", "left-out", "pool", "settings"]  # fmt: skip
 NASTY = [
     "<script>alert(1)</script>",
     "</script><script>alert(1)</script>",
@@ -106,15 +106,19 @@ def test_a_full_run_has_every_section_and_the_contents_point_at_them(full):
     _, page = full
     ids = [value for _, name, value in page.attributes if name == "id"]
     assert set(SECTIONS) <= set(ids) and len(ids) == len(set(ids))
-    targets = [value for tag, name, value in page.attributes if tag == "a" and name == "href"]
+    links = [value for tag, name, value in page.attributes if tag == "a" and name == "href"]
+    targets = [link for link in links if not link.startswith("data:")]
     assert targets and all(target.startswith("#") and target[1:] in ids for target in targets)
-    assert "empty" not in [value for _, name, value in page.attributes if name == "class"]
+    assert "Not in this run: 1 section" in page.words  # a run of BRIEF is no training in rounds
 
 
 def test_every_figure_is_a_png_beside_the_page_and_embedded_in_it_with_a_description(full):
     folder, page = full
     drawn = set(FIGURES) - {"plateau", "arms", "rounds"}  # figures of MINT and LEAD, and this is a run of BRIEF
-    assert {path.name for path in folder.iterdir()} == {"index.html", *(f"{name}.png" for name in drawn)}
+    assert {path.name for path in folder.iterdir()} == {
+        "index.html",
+        *(f"{name}.{kind}" for name in drawn for kind in ("png", "csv")),
+    }
     assert all(path.read_bytes().startswith(b"\x89PNG\r\n\x1a\n") for path in folder.glob("*.png"))
     embedded = [value for tag, name, value in page.attributes if tag == "img" and name == "src"]
     assert len(embedded) == len(drawn)
@@ -127,7 +131,7 @@ def test_the_page_asks_for_nothing_outside_itself(full):
     folder, page = full
     for tag, name, value in page.attributes:
         if name in ("src", "href", "srcset", "action", "data", "poster"):
-            assert value.startswith(("data:image/png;base64,", "#")), (tag, name)
+            assert value.startswith(("data:image/png;base64,", "data:text/csv;base64,", "#")), (tag, name)
     html = (folder / "index.html").read_text()
     assert not re.search(r"url\(|@import|https?:|[\"'(]//", html)
     assert not {"link", "iframe", "object", "embed", "base", "form"} & set(page.tags)
@@ -153,8 +157,8 @@ def test_the_same_run_gives_the_same_bytes(full, tmp_path):
 def test_pool_text_never_becomes_markup_and_comes_back_unchanged(tmp_path, quick):
     view = nasty_view()
     page, plain = page_of(view, tmp_path / "nasty"), page_of(full_view(n=36, k=6), tmp_path / "plain")
-    assert len(page.scripts) == 2 and page.tags.count("script") == 2
-    assert page.scripts[1] == plain.scripts[1]
+    assert len(page.scripts) == 3 and page.tags.count("script") == 3
+    assert page.scripts[2] == plain.scripts[2]
     assert set(page.tags) <= set(plain.tags) | {"strong"} and page.tags.count("img") <= plain.tags.count("img")
     assert not [name for _, name, _ in page.attributes if name.startswith("on")]
     settings, block = page.scripts[0]
@@ -162,6 +166,9 @@ def test_pool_text_never_becomes_markup_and_comes_back_unchanged(tmp_path, quick
     data = json.loads(block)
     assert not set(block) & set("<>&\u2028\u2029")
     assert sorted(data["texts"]) == sorted(view.texts) and sorted(data["ids"]) == sorted(view.ids)
+    assert page.scripts[1][0] == {"type": "application/json", "id": "picks-data"}
+    assert [pick["text"] for pick in json.loads(page.scripts[1][1])] == [view.texts[at] for at in view.indices]
+    assert not set(page.scripts[1][1]) & set("<>&\u2028\u2029")
     assert "alert(1)" in page.words and "{{ 7*7 }}" in page.words
 
 
@@ -310,4 +317,4 @@ def test_names_in_other_scripts_and_with_dollars_are_drawn_without_a_warning(tmp
 def test_tables_name_their_rows_and_columns(full):
     _, page = full
     scopes = [value for tag, name, value in page.attributes if tag == "th" and name == "scope"]
-    assert len(scopes) == page.tags.count("th") and {"row", "col", "colgroup"} == set(scopes)
+    assert len(scopes) == page.tags.count("th") and {"row", "col", "colgroup", "rowgroup"} == set(scopes)

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from report_views import bare_view, full_view
 
-from coresift.report.scatter import MOST_UNCHOSEN, drawn_positions, scatter_data, script_json, shorten, spread_out
+from coresift.report.document import script_json
+from coresift.report.scatter import MOST_UNCHOSEN, drawn_positions, scatter_data, shorten, spread_out
 
 
 @given(st.text())

@@ -43,20 +43,6 @@ def test_response_lengths_ignore_examples_that_were_not_rendered():
     assert (counted["mean"], weighted["mean"], weighted["median"]) == (20, 25, 30)
 
 
-def test_heaviest_picks_come_first_with_text_source_and_id():
-    rows = sections.heaviest(FULL, rows=3)
-    assert rows[0]["weight"] == FULL.weights.max() and rows[0]["text"].startswith("What is the " + rows[0]["source"])
-    assert FULL.coreset["ids"][rows[0]["pick"] - 1] == rows[0]["id"]
-
-
-def test_costs_add_up_and_unknown_units_stay_unknown():
-    rows, totals = sections.cost_rows(FULL)
-    assert sum(row["share"] for row in rows) == pytest.approx(1)
-    assert totals["seconds"] == pytest.approx(152.2) and totals["tokens"] == 494_400
-    silent = bare_view(costs=[{"stage": "selection", "seconds": 0.0}])
-    assert sections.cost_rows(silent)[1] == {"seconds": 0.0, "tokens": None, "flops": None}
-
-
 def test_the_bound_of_the_response_error_is_the_sum_of_both_bounds():
     knowledge, following, response = sections.gradient_rows(FULL)
     assert response["bound"] == pytest.approx(knowledge["bound"] + following["bound"])

@@ -10,7 +10,7 @@ SCORES = full_view(n=300, k=15).scores
 def test_every_row_of_the_terminal_table_is_shown_and_all_lines_are_equally_wide():
     lines = score_table(SCORES).split("\n")
     assert len({len(line) for line in lines}) == 1
-    assert [line.split("  ")[0].strip() for line in lines[2:]] == ["base model", "random", "BRIEF", "full pool"]
+    assert [line.split("  ")[0].strip() for line in lines[2:]] == ["none (base model)", "random", "brief", "full"]
 
 
 def test_right_edges_of_the_columns_stand_under_each_other():

@@ -39,6 +39,7 @@ def compare(
     from coresift.execution.local import LocalExecutor
     from coresift.execution.processes import ProcessExecutor
     from coresift.pipeline.comparison import Comparison
+    from coresift.report.comparison_page import write_comparison
     from coresift.report.comparison_tables import markdown
 
     folder = Path(resolved.recipe.out or Path("runs") / resolved.recipe.name)
@@ -47,7 +48,8 @@ def compare(
         found = Comparison(resolved, folder).execute(engine)
     text = markdown(found)
     (folder / "compare.md").write_text(text, encoding="utf-8")
-    print(f"\n{text}\ncomparison: {folder}")
+    page = write_comparison(found, folder / "report")
+    print(f"\n{text}\ncomparison: {folder}\npage: {page}")
 
 
 def _source(given: str, model: str | None, overrides: list[str]) -> tuple[str, list[str]]:

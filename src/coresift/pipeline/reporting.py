@@ -1,26 +1,47 @@
 """The report stage: what a run folder holds, gathered for the page."""
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
+from typing import overload
 
 import numpy as np
 import torch
 
 from coresift import __version__, files, fingerprints
 from coresift.coreset import Coreset
-from coresift.data.pool import Example
+from coresift.data.pool import Pool
 from coresift.pipeline import sets
+from coresift.pipeline.coverage import Coverage, cover, factors
 from coresift.pipeline.features import fill
 from coresift.pipeline.online import is_online, rounds_of
 from coresift.pipeline.runs import Run
 from coresift.pipeline.stages import select
 from coresift.pipeline.tuning import Say, gradient_specs
+from coresift.pipeline.verdicts import against_random
 from coresift.report.page import write_report
 from coresift.report.view import RunView
 
 DRAWN_FROM = "drawn-from.json"
-TEXT_LENGTH = 400
-"""Characters of an example that the page shows."""
+
+
+class Texts(Sequence[str]):
+    """The conversations of a pool as text, each made when it is asked for: a page shows few of a large pool."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    def __len__(self) -> int:
+        return len(self._pool)
+
+    @overload
+    def __getitem__(self, place: int) -> str: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[str]: ...
+    def __getitem__(self, place: int | slice) -> str | list[str]:
+        if isinstance(place, slice):
+            return [self[each] for each in range(*place.indices(len(self)))]
+        return "\n".join(f"{message.role}: {message.content}" for message in self._pool[int(place)].messages)
 
 
 def report(run: Run, *, say: Say = print) -> Path:
@@ -49,7 +70,9 @@ def _identity(run: Run) -> str:
 def gather(run: Run, coreset: Coreset) -> RunView:
     """Everything the page shows, as plain values."""
     pool, rendered = run.inputs.pool, run.inputs.rendered
-    scores = {"rows": [], **files.read_object(run.folder / "scores.json")}
+    scores = {"rows": [], "test_examples": None, **files.read_object(run.folder / "scores.json")}
+    rows = _gradients(run)
+    found = _coverage(run, coreset, rows)
     return RunView(
         name=run.recipe.name,
         method=run.recipe.selector.name,
@@ -61,6 +84,8 @@ def gather(run: Run, coreset: Coreset) -> RunView:
             "duplicates": sum(len(group) - 1 for group in pool.duplicates),
             "skipped": len(pool.skipped),
             "fingerprint": pool.fingerprint,
+            "notes": list(pool.notes.sentences),
+            "copies": {place: len(group) - 1 for group in pool.duplicates for place in group},
         },
         coreset={
             "indices": coreset.indices,
@@ -75,12 +100,17 @@ def gather(run: Run, coreset: Coreset) -> RunView:
         budget=str(coreset.provenance.get("budget", "")),
         weighting=files.read_object(run.folder / "final" / "training.json").get("weighting"),
         trials=coreset.diagnostics.get("trials") or [],
-        spaces=_spaces(run),
-        texts=[_text(example) for example in pool],
+        spaces={space: _placed(run, plane(its)) for space, its in rows.items()},
+        texts=Texts(pool),
         ids=list(pool.ids),
         example_sources=[example.source for example in pool],
         costs=[{"stage": stage, **cost} for stage, cost in run.costs.items()],
         scores=scores["rows"],
+        test_examples=scores["test_examples"],
+        against=against_random(run),
+        nearest=[] if found is None else _placed(run, found.nearest, -1).astype(int).tolist(),
+        distances=[] if found is None else _placed(run, found.distances).tolist(),
+        scale={} if found is None else {"spread": found.spread, "chosen": found.chosen, "random": found.random},
         rounds=rounds_of(run),
         notes=_notes(run, coreset),
     )
@@ -127,21 +157,26 @@ def _counts(names: list[str]) -> dict[str, int]:
     return dict(Counter(names).most_common())
 
 
-def _text(example: Example) -> str:
-    text = "\n".join(f"{message.role}: {message.content}" for message in example.messages)
-    return text if len(text) <= TEXT_LENGTH else text[: TEXT_LENGTH - 1] + "…"
-
-
-def _spaces(run: Run) -> dict[str, np.ndarray]:
-    """Both gradient spaces on their two leading principal directions; NaN where an example has no features."""
+def _gradients(run: Run) -> dict[str, torch.Tensor]:
+    """The gradients that the method looked at, of the candidates: space -> `[n, d]`."""
     specs = [] if is_online(run) else gradient_specs(run)
     store = fill(run, specs, say=lambda line: None)
-    spaces: dict[str, np.ndarray] = {}
-    for spec in specs:
-        flat = np.full((len(run.inputs.pool), 2), np.nan)
-        flat[run.inputs.candidates] = plane(store[spec])
-        spaces[spec.loss] = flat
-    return spaces
+    return {spec.loss: store[spec] for spec in specs}
+
+
+def _coverage(run: Run, coreset: Coreset, rows: dict[str, torch.Tensor]) -> Coverage | None:
+    """Distances to the picks; None where the method measures none."""
+    counted = factors(rows, coreset.diagnostics)
+    if not counted or len(coreset) == 0:
+        return None
+    return cover(rows, counted, np.searchsorted(run.inputs.candidates, coreset.indices))
+
+
+def _placed(run: Run, values: np.ndarray, missing: float = np.nan) -> np.ndarray:
+    """Values of the candidates at their positions in the pool; `missing` at all others."""
+    everywhere = np.full((len(run.inputs.pool), *values.shape[1:]), missing, dtype=np.float64)
+    everywhere[run.inputs.candidates] = values
+    return everywhere
 
 
 def plane(rows: torch.Tensor) -> np.ndarray:

@@ -25,7 +25,7 @@ def markdown(found: Mapping[str, Any]) -> str:
             "",
         ]
         lines += [HEADER.format(metric=table["metric"]), RULE, *map(_row, table["rows"])]
-        warning = _unequal_steps(table["rows"])
+        warning = unequal_steps(table["rows"])
         lines += ["", warning] if warning else []
     return "\n".join(lines) + "\n"
 
@@ -40,7 +40,7 @@ def _row(row: Mapping[str, Any]) -> str:
     return "| " + " | ".join(str(each) for each in cells) + " |"
 
 
-def _unequal_steps(rows: Sequence[Mapping[str, Any]]) -> str:
+def unequal_steps(rows: Sequence[Mapping[str, Any]]) -> str:
     """A sentence where subsets of one size were trained for different numbers of steps."""
     plain = next(row for row in rows if row["label"] == "random")
     others = [row for row in rows if row["examples"] == plain["examples"] and abs(row["steps"] - plain["steps"]) > 0.5]

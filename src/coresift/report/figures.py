@@ -9,13 +9,14 @@ from coresift.report.pareto import pareto_front, with_room
 from coresift.report.plateau import plateau_figure
 from coresift.report.rounds import arms_figure, progress_figure
 from coresift.report.scatter import drawn_positions, spaces_of
-from coresift.report.sections import chosen_trial, response_lengths, source_mix, weight_facts
+from coresift.report.sections import chosen_trial, relative_trials, response_lengths, source_mix, weight_facts
 from coresift.report.tables import ACCURACY, LOSS, spread_of, value_of
-from coresift.report.theme import DARK, LIGHT, Theme, legend, new_figure, plain, png, thousands
+from coresift.report.theme import DARK, LIGHT, WIDTH, Theme, legend, new_figure, plain, png, thousands
 from coresift.report.view import RunView
 from coresift.units import count, number
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 MOST_SOURCES = 18
@@ -28,7 +29,7 @@ def scores_figure(view: RunView, theme: Theme) -> "Figure | None":
     if len(measured) == 0:
         return None
     kind, parts = measured[0], choices[measured[0]]
-    figure, (axis,) = new_figure(theme, 8.6, 1.15 + 0.52 * len(rows))
+    figure, (axis,) = new_figure(theme, WIDTH, 1.25 + 0.5 * len(rows))
     looks = zip(parts, ((theme.chosen, "o"), (theme.weight, "s"), (theme.third, "D")), (-0.2, 0.0, 0.2), strict=True)
     for part, (colour, marker), shift in looks:
         found = [(row, value) for row, score in enumerate(rows) if (value := value_of(score, kind, part)) is not None]
@@ -65,28 +66,42 @@ def alpha_figure(view: RunView, theme: Theme) -> "Figure | None":
     if len(view.trials) < 2:
         return None
     trials = sorted(view.trials, key=lambda trial: trial["alpha"])
+    relative = sorted(relative_trials(view), key=lambda row: row["alpha"])
     alphas = [trial["alpha"] for trial in trials]
-    knowledge = np.array([trial["B_KN"] for trial in trials])
-    following = np.array([trial["B_IF"] for trial in trials])
-    figure, (above, below) = new_figure(theme, 4.7, 4.4, rows=2)
-    above.plot(alphas, knowledge + following, "o-", color=theme.chosen, markersize=4.5, linewidth=1.3)
+    if relative:
+        keys = ("knowledge", "following", "sum")
+        knowledge, following, total = (np.array([100 * row[key] for row in relative]) for key in keys)
+    else:
+        knowledge = np.array([trial["B_KN"] for trial in trials])
+        following = np.array([trial["B_IF"] for trial in trials])
+        total = knowledge + following
+    figure, (above, below) = new_figure(theme, WIDTH, 4.8, rows=2)
+    above.plot(alphas, total, "o-", color=theme.chosen, markersize=4.5, linewidth=1.3)
     below.plot(alphas, knowledge, "s-", color=theme.weight, markersize=3.5, linewidth=1.3, label="knowledge")
     below.plot(alphas, following, "D-", color=theme.third, markersize=3.5, linewidth=1.3, label="following")
     place = chosen_trial(view)
     if place is not None:
-        best = view.trials[place]
+        best = float(view.trials[place]["alpha"])
         ring: dict[str, Any] = {"markersize": 13, "markerfacecolor": "none", "markeredgecolor": theme.ink}
-        above.plot([best["alpha"]], [best["B_KN"] + best["B_IF"]], "o", **ring)
+        above.plot([best], [total[int(np.argmin(np.abs(np.array(alphas) - best)))]], "o", **ring)
         for axis in (above, below):
-            axis.axvline(best["alpha"], color=theme.muted, linewidth=0.9, linestyle=(0, (3, 3)), zorder=0)
-    above.set_ylabel("sum of both errors")
-    below.set_ylabel("each error")
+            axis.axvline(best, color=theme.muted, linewidth=0.9, linestyle=(0, (3, 3)), zorder=0)
+    above.set_ylabel("both errors" + (", % of spread" if relative else ", summed"))
+    below.set_ylabel("each error" + (", % of spread" if relative else ", summed"))
     below.set_xlabel("α")
     for axis in (above, below):
         axis.margins(0.06, 0.14)
         thousands(axis, "y")
+    _not_steeper(above, total)
     legend(below, theme, loc="lower center", bbox_to_anchor=(0.5, 0.97), ncols=2, columnspacing=1.0)
     return figure
+
+
+def _not_steeper(axis: "Axes", values: np.ndarray, least: float = 0.05) -> None:
+    """An axis that spans at least a part of its values: differences of a thousandth should not look like a valley."""
+    middle, span = float(values.max() + values.min()) / 2, float(np.ptp(values))
+    if span < least * middle:
+        axis.set_ylim(middle * (1 - 0.6 * least), middle * (1 + 0.6 * least))
 
 
 def pareto_figure(view: RunView, theme: Theme) -> "Figure | None":
@@ -95,7 +110,7 @@ def pareto_figure(view: RunView, theme: Theme) -> "Figure | None":
         return None
     points = [(float(trial["B_KN"]), float(trial["B_IF"])) for trial in view.trials]
     front = [points[i] for i in pareto_front(points)]
-    figure, (axis,) = new_figure(theme, 4.7, 4.4)
+    figure, (axis,) = new_figure(theme, WIDTH, 4.4)
     axis.step(*zip(*front, strict=True), where="post", color=theme.chosen, linewidth=1.2, alpha=0.8, zorder=1)
     beaten = [point for point in points if point not in front]
     if beaten:
@@ -125,7 +140,7 @@ def spaces_figure(view: RunView, theme: Theme) -> "Figure | None":
     spaces = spaces_of(view)
     if not spaces:
         return None
-    figure, axes = new_figure(theme, 4.3 * len(spaces), 4.4, columns=len(spaces))
+    figure, axes = new_figure(theme, WIDTH, 4.4 * len(spaces), rows=len(spaces))
     unchosen = drawn_positions(view)[: -len(view.indices) or None]
     areas = 8 + 110 * view.weights / max(float(view.weights.max(initial=0.0)), 1e-12)
     for axis, (name, (points, _)) in zip(axes, spaces.items(), strict=True):
@@ -150,13 +165,13 @@ def sources_figure(view: RunView, theme: Theme) -> "Figure | None":
         rest = rows[MOST_SOURCES:]
         shares = {key: sum(row[key] for row in rest) for key in ("pool_share", "pick_share", "weight_share")}
         shown = [*shown, {"source": f"{len(rest)} smaller sources", **shares}]
-    figure, (axis,) = new_figure(theme, 8.6, 1.0 + 0.27 * len(shown))
+    figure, (axis,) = new_figure(theme, WIDTH, 1.3 + 0.27 * len(shown))
     places = np.arange(len(shown))
     parts = {key: np.array([100 * row[key] for row in shown]) for key in ("pool_share", "pick_share", "weight_share")}
     axis.hlines(places, np.min([*parts.values()], axis=0), np.max([*parts.values()], axis=0), color=theme.grid, lw=3)
     axis.plot(parts["pool_share"], places, "|", color=theme.ink, markersize=11, markeredgewidth=2, label="pool")
-    axis.plot(parts["pick_share"], places, "o", color=theme.chosen, markersize=6, label="chosen, by count")
-    axis.plot(parts["weight_share"], places, "s", color=theme.weight, markersize=5, label="chosen, by weight")
+    axis.plot(parts["pick_share"], places, "o", color=theme.chosen, markersize=6, label="by count")
+    axis.plot(parts["weight_share"], places, "s", color=theme.weight, markersize=5, label="by weight")
     axis.set_yticks(places, [plain(row["source"]) for row in shown], color=theme.ink)
     for label in axis.get_yticklabels():
         label.set_parse_math(False)
@@ -185,12 +200,12 @@ def lengths_figure(view: RunView, theme: Theme) -> "Figure | None":
         return None
     pool, picked, weights = found
     bins, long_tail = length_bins(pool)
-    figure, (axis,) = new_figure(theme, 8.6, 3.0)
+    figure, (axis,) = new_figure(theme, WIDTH, 3.0)
     share = [np.histogram(pool, bins)[0], np.histogram(picked, bins)[0], np.histogram(picked, bins, weights=weights)[0]]
     heights = [100 * part / max(float(part.sum()), 1e-12) for part in share]
     axis.stairs(heights[0], bins, fill=True, color=theme.pool, alpha=0.55, label="pool")
-    axis.stairs(heights[1], bins, color=theme.chosen, linewidth=1.8, label="chosen, by count")
-    axis.stairs(heights[2], bins, color=theme.weight, linewidth=1.8, linestyle=(0, (4, 1.5)), label="chosen, by weight")
+    axis.stairs(heights[1], bins, color=theme.chosen, linewidth=1.8, label="by count")
+    axis.stairs(heights[2], bins, color=theme.weight, linewidth=1.8, linestyle=(0, (4, 1.5)), label="by weight")
     if long_tail:
         axis.set_xscale("log")
         axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
@@ -209,9 +224,9 @@ def weights_figure(view: RunView, theme: Theme) -> "Figure | None":
         return None
     weights = np.sort(view.weights)[::-1]
     ranks = np.arange(1, len(weights) + 1)
-    figure, (left, right) = new_figure(theme, 8.6, 3.0, columns=2)
+    figure, (above, below) = new_figure(theme, WIDTH, 5.2, rows=2)
     steep = facts["largest"] > 30 * facts["smallest"]
-    left.stairs(
+    above.stairs(
         weights,
         np.arange(len(weights) + 1) + 0.5,
         fill=not steep,
@@ -219,19 +234,19 @@ def weights_figure(view: RunView, theme: Theme) -> "Figure | None":
         color=theme.weight,
         linewidth=1.8,
     )
-    left.set_ylabel("weight (log scale)" if steep else "weight")
-    left.set_yscale("log" if steep else "linear")
-    left.set_ylim(bottom=0.8 * facts["smallest"] if steep else 0)
-    right.plot([0, *ranks], [0, *(100 * np.cumsum(weights) / facts["sum"])], color=theme.weight, linewidth=1.8)
-    right.plot([0, len(weights)], [0, 100], color=theme.muted, linewidth=0.9, linestyle=(0, (3, 3)))
-    right.annotate("equal weights", (0.62 * len(weights), 56), color=theme.muted, fontsize=8.5)
-    right.set_ylabel("share of the total weight, %")
-    right.set_ylim(0, 103)
-    for axis in (left, right):
+    above.set_ylabel("weight (log scale)" if steep else "weight")
+    above.set_yscale("log" if steep else "linear")
+    above.set_ylim(bottom=0.8 * facts["smallest"] if steep else 0)
+    below.plot([0, *ranks], [0, *(100 * np.cumsum(weights) / facts["sum"])], color=theme.weight, linewidth=1.8)
+    below.plot([0, len(weights)], [0, 100], color=theme.muted, linewidth=0.9, linestyle=(0, (3, 3)))
+    below.annotate("equal weights", (0.62 * len(weights), 56), color=theme.muted, fontsize=8.5)
+    below.set_ylabel("share of the total weight, %")
+    below.set_ylim(0, 103)
+    for axis in (above, below):
         axis.set_xlabel("picks, heaviest first")
         axis.set_xlim(0, len(weights) + 0.5)
         thousands(axis, "x")
-    thousands(left, "y")
+    thousands(above, "y")
     return figure
 
 

@@ -1,29 +1,41 @@
-"""The page of a run: one HTML file that needs nothing else, with the figures also written beside it.
+"""The page of a run: the answer first, then what it rests on; one HTML file that needs nothing else."""
 
-Text of the pool reaches the page by two roads only: Jinja's autoescape, and a JSON block without `<`, `>` and `&`. The
-page's policy forbids every resource except embedded images, and every script except the one whose hash it names.
-"""
-
-import base64
-import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from markupsafe import Markup
-
 from coresift import units
-from coresift.files import write_bytes, write_text
-from coresift.report import rounds, sections, tables, words
+from coresift.report import answer, costs, document, picks, rounds, sections, tables, words
+from coresift.report.figure_data import DATA
 from coresift.report.figures import alt_texts, draw
-from coresift.report.scatter import MOST_UNCHOSEN, scatter_data, script_json, shorten, spaces_of, unchosen_positions
+from coresift.report.missing import missing_pieces
+from coresift.report.scatter import MOST_UNCHOSEN, scatter_data, spaces_of, unchosen_positions
 from coresift.report.view import RunView
 
-HERE = Path(__file__).parent
 MOST_LISTED = 50
+CONTENTS = {
+    "top": "In short",
+    "scores": "Scores",
+    "rounds": "Round by round",
+    "examples": "Examples",
+    "picks": "All picks",
+    "sources": "Sources",
+    "lengths": "Response length",
+    "weights": "Weights",
+    "search": "Search for α",
+    "spaces": "Gradient spaces",
+    "certificate": "Certificate",
+    "gradients": "Gradient errors",
+    "costs": "Costs",
+    "left-out": "Left out",
+    "pool": "The pool as read",
+    "settings": "Settings",
+}
+"""Sections in the order of the page."""
 
 
 def write_report(view: RunView, folder: str | Path) -> Path:
-    """Write `index.html` and its figures into `folder`.
+    """Write `index.html`, its figures and their data into `folder`.
 
     Args:
         view: the run.
@@ -32,103 +44,113 @@ def write_report(view: RunView, folder: str | Path) -> Path:
     Returns:
         The path of the page.
     """
-    folder = Path(folder)
-    figures = draw(view)
-    for name, (light, _) in figures.items():
-        write_bytes(folder / f"{name}.png", light)
-    page = folder / "index.html"
-    # A pool may hold lone surrogates, which UTF-8 cannot; they become question marks.
-    write_text(page, render_page(view, figures).encode("utf-8", "replace").decode("utf-8"))
-    return page
+    images = draw(view)
+    return document.write(Path(folder), render_page(view, images), images, sheets(view, images))
 
 
-def render_page(view: RunView, figures: dict[str, tuple[bytes, bytes]]) -> str:
-    """The HTML text; `figures` as `coresift.report.figures.draw` gives them."""
-    script = (HERE / "page.js").read_text(encoding="utf-8")
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    return _template().render(
-        view=view,
-        css=Markup((HERE / "page.css").read_text(encoding="utf-8")),
-        script=Markup(script),
-        script_hash=digest,
-        figures={name: tuple(map(_data_uri, pair)) for name, pair in figures.items()},
+def sheets(view: RunView, images: document.Images) -> dict[str, document.Rows]:
+    """The data of the figures that are drawn."""
+    return {name: DATA[name](view) for name in images}
+
+
+def render_page(view: RunView, images: Mapping[str, tuple[bytes, bytes]]) -> str:
+    """The HTML text; `images` as `coresift.report.figures.draw` gives them."""
+    facts = _facts(view)
+    return document.render(
+        "page.html",
+        scripts=["details.js", "scatter.js", "picks.js"],
+        images=images,
         alts=alt_texts(view),
-        **_facts(view),
+        data=sheets(view, images),
+        blocks={"scatter-data": facts["scatter"], "picks-data": facts["rows_of_picks"] or None},
+        **facts,
     )
-
-
-def _template() -> Any:
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters.update(
-        count=units.count,
-        number=units.number,
-        prefixed=units.prefixed,
-        duration=units.duration,
-        percent=units.percent,
-        shorten=shorten,
-        spread_of=tables.spread_of,
-        value_of=tables.value_of,
-        seed_count=tables.seed_count,
-        signed=units.signed,
-    )
-    return environment.get_template("page.html")
-
-
-def _data_uri(content: bytes) -> str:
-    return "data:image/png;base64," + base64.b64encode(content).decode()
 
 
 def _facts(view: RunView) -> dict[str, Any]:
     """Everything the template prints, already computed."""
-    costs, totals = sections.cost_rows(view)
     data, unchosen = scatter_data(view), len(unchosen_positions(view))
+    missing = missing_pieces(view, has_spaces=data is not None)
+    mix = sections.by_distortion(sections.source_mix(view))
     return {
-        "title": words.title(view),
+        "view": view,
+        "tab": _tab(view),
+        "where": _where(view),
+        "missing": missing,
+        "contents": [(id, name) for id, name in CONTENTS.items() if id not in missing],
+        "title": answer.headline(view),
+        "answer": answer.answer(view),
         "lede": [words.chosen(view), words.trained(view)],
         "tiles": _tiles(view),
-        "outcome": words.outcome(view.scores, len(view.indices)),
+        "outcome": "" if view.against else words.outcome(view.scores, len(view.indices)),
         "best": _best(view),
         "score_parts": _score_parts(view),
         "score_titles": {"accuracy": "accuracy", "metrics": "answers", "loss": "held-out loss, nats"},
         "part_titles": tables.METRICS,
+        "differs": view.against.get("rows") or {},
         "arms": rounds.arm_rows(view),
         "estimates": rounds.estimate_rows(view),
-        "unsearched": words.unsearched(view),
         "trial": sections.chosen_trial(view),
-        "data": data,
-        "data_json": Markup(script_json(data)) if data else "",
+        "relative": sections.relative_trials(view),
+        "plateau": words.plateau(view),
+        "covered": words.covered(view),
+        "scatter": data,
         "unchosen": unchosen,
         "subsampled": unchosen > MOST_UNCHOSEN,
         "moved": [name for name, (_, moved) in spaces_of(view).items() if moved],
-        "mix": sections.source_mix(view),
+        "mix": mix,
+        "represented": words.represented(mix) if mix else "",
         "lengths": sections.length_rows(view),
         "weight": sections.weight_facts(view),
         "weighed": words.weighed(view),
-        "heaviest": sections.heaviest(view),
+        "rows_of_picks": picks.pick_rows(view) if len(view.texts) else [],
+        "cut": picks.longest_text(view),
+        "chosen_examples": picks.chosen_examples(view),
+        "left_out_examples": picks.left_out_examples(view),
         "certificate": words.certificate(view),
         "summed": words.summed(view),
         "in_expectation": words.in_expectation(view),
         "compared": words.compared(view),
         "about_bounds": words.about_bounds(view),
         "gradients": sections.gradient_rows(view),
-        "costs": costs,
-        "cost_totals": totals,
+        "costs": costs.cost_groups(view),
         "settings": sections.flat_settings(view.settings),
         "excluded": list(view.pool.get("excluded") or [])[:MOST_LISTED],
         "n_excluded": len(view.pool.get("excluded") or []),
         "skipped": int(view.pool.get("skipped") or 0),
         "duplicates": int(view.pool.get("duplicates") or 0),
+        "pool_notes": list(view.pool.get("notes") or []),
         "provenance": sections.flat_settings(view.provenance),
     }
 
 
+def _tab(view: RunView) -> str:
+    """The title of a browser's tab: what was done, to which pool and model; two runs read differently."""
+    parts = [
+        words.method_name(view.method),
+        words.budget_words(view.budget) if view.budget else "",
+        *_where(view).values(),
+    ]
+    return " · ".join(part for part in [*parts, view.name] if part)
+
+
+def _where(view: RunView) -> dict[str, str]:
+    """Names of the pool and the model, without the folders that they are in."""
+    path = (view.settings.get("pool") or {}).get("path")
+    paths = [path] if isinstance(path, str) else list(path or ())
+    pool = ", ".join(_name(str(each)) for each in paths[:3]) + (", …" if len(paths) > 3 else "")
+    model = (view.settings.get("model") or {}).get("path")
+    found = {"pool": pool, "model": _name(str(model)) if model else ""}
+    return {key: value for key, value in found.items() if value}
+
+
+def _name(path: str) -> str:
+    return path.rstrip("/\\").replace("\\", "/").rpartition("/")[2]
+
+
 def _score_parts(view: RunView) -> dict[str, tuple[str, ...]]:
     """The measurements that at least one row of the score table has: kind -> parts."""
-    kinds = {"accuracy": tables.ACCURACY, "metrics": tuple(tables.METRICS), "loss": tables.LOSS}
+    kinds = {"accuracy": ("all", "knowledge", "following"), "metrics": tuple(tables.METRICS), "loss": tables.LOSS}
     return {
         kind: tuple(p for p in parts if any(tables.value_of(score, kind, p) is not None for score in view.scores))
         for kind, parts in kinds.items()
@@ -168,7 +190,10 @@ def _tiles(view: RunView) -> list[tuple[str, str, str]]:
     how = f"by {view.weighting}" if view.weighting in ("loss", "sampling") else ""
     how = units.count(len(view.rounds)) if view.rounds else how
     tiles.append(("training", words.training_word(view), how))
-    seconds = sections.cost_rows(view)[1]["seconds"]
-    if seconds is not None:
-        tiles.append(("whole run", units.duration(seconds), "all stages"))
+    if view.test_examples:
+        error = answer.item_error(view)
+        tiles.append(("test", units.count(view.test_examples), "examples" + (f", ±{error:.3f}" if error else "")))
+    choosing = costs.together(view, "choosing")["seconds"]
+    if choosing:
+        tiles.append(("choosing", units.duration(choosing), "before training"))
     return tiles

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from coresift.report.theme import Theme, legend, new_figure, thousands
+from coresift.report.theme import WIDTH, Theme, legend, new_figure, thousands
 from coresift.report.view import RunView
 
 if TYPE_CHECKING:
@@ -14,49 +14,49 @@ if TYPE_CHECKING:
 
 
 def arms_figure(view: RunView, theme: Theme) -> "Figure | None":
-    """Left, the probability of every arm before each draw, the drawn one marked; right, the mean utility of what each
+    """Above, the probability of every arm before each draw, the drawn one marked; below, the mean utility of what each
     arm gave to train on, before and after its rounds."""
     rounds = [row for row in view.rounds if row.get("probabilities")]
     if len(rounds) == 0:
         return None
-    figure, (left, right) = new_figure(theme, 9.2, 3.6, columns=2)
+    figure, (above, below) = new_figure(theme, WIDTH, 6.0, rows=2)
     chances = np.array([row["probabilities"] for row in rounds], dtype=float)
     numbers = [row["round"] + 1 for row in rounds]
     colours = _ramp(theme, chances.shape[1])
     for arm, colour in enumerate(colours):
-        left.plot(numbers, 100 * chances[:, arm], "-", color=colour, linewidth=1.4, label=str(arm))
+        above.plot(numbers, 100 * chances[:, arm], "-", color=colour, linewidth=1.4, label=str(arm))
         drawn = [place for place, row in enumerate(rounds) if row["arm"] == arm]
-        left.plot([numbers[place] for place in drawn], 100 * chances[drawn, arm], "o", color=colour, markersize=5.5)
+        above.plot([numbers[place] for place in drawn], 100 * chances[drawn, arm], "o", color=colour, markersize=5.5)
         for place in drawn:
             moved = [rounds[place]["utility_before"], rounds[place]["utility"]]
-            right.plot([numbers[place] - 0.3, numbers[place] + 0.3], moved, "-", color=colour, linewidth=2.2)
-    left.set_ylabel("probability of the cluster, %")
-    right.set_ylabel("mean utility of a round, nats")
-    for axis in (left, right):
+            below.plot([numbers[place] - 0.3, numbers[place] + 0.3], moved, "-", color=colour, linewidth=2.2)
+    above.set_ylabel("probability of the cluster, %")
+    below.set_ylabel("mean utility of a round, nats")
+    for axis in (above, below):
         _whole_rounds(axis, len(view.rounds))
         axis.set_ylim(bottom=0)
-    legend(left, theme, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=8, title=None, columnspacing=0.9)
+    legend(above, theme, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=5, title=None, columnspacing=0.9)
     return figure
 
 
 def progress_figure(view: RunView, theme: Theme) -> "Figure | None":
-    """Left, the mean loss of each round's examples as training met them; right, how much of the budget is spent."""
+    """Above, the mean loss of each round's examples as training met them; below, how much of the budget is spent."""
     if len(view.rounds) == 0:
         return None
-    figure, (left, right) = new_figure(theme, 9.2, 3.2, columns=2)
+    figure, (above, below) = new_figure(theme, WIDTH, 5.6, rows=2)
     numbers = [row["round"] + 1 for row in view.rounds]
-    left.plot(numbers, [row["loss"] for row in view.rounds], "o-", color=theme.chosen, markersize=4.5, linewidth=1.3)
-    right.step(
+    above.plot(numbers, [row["loss"] for row in view.rounds], "o-", color=theme.chosen, markersize=4.5, linewidth=1.3)
+    below.step(
         [0, *numbers], [0, *(row["spent"] for row in view.rounds)], where="post", color=theme.chosen, label="spent"
     )
-    right.axhline(view.rounds[-1]["budget"], color=theme.weight, linewidth=1.3, linestyle=(0, (4, 2)), label="budget")
-    left.set_ylabel("loss of the round's examples, nats")
-    right.set_ylabel("different examples trained on")
-    for axis in (left, right):
+    below.axhline(view.rounds[-1]["budget"], color=theme.weight, linewidth=1.3, linestyle=(0, (4, 2)), label="budget")
+    above.set_ylabel("loss of the round's examples, nats")
+    below.set_ylabel("different examples trained on")
+    for axis in (above, below):
         _whole_rounds(axis, len(view.rounds))
         axis.set_ylim(bottom=0)
-    thousands(right, "y")
-    legend(right, theme, loc="lower center", bbox_to_anchor=(0.5, 0.98), ncols=2)
+    thousands(below, "y")
+    legend(below, theme, loc="lower center", bbox_to_anchor=(0.5, 0.98), ncols=2)
     return figure
 
 

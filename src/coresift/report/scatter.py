@@ -1,6 +1,5 @@
 """The picks within the gradient spaces: which points are drawn, where, and the data block of the hover chart."""
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -73,7 +72,7 @@ def scatter_data(view: RunView) -> dict[str, Any] | None:
     if not spaces:
         return None
     drawn = drawn_positions(view)
-    ids = _pool_ids(view)
+    ids = pool_ids(view)
     return {
         "spaces": [{"name": name, "points": _rounded(points[drawn])} for name, (points, _) in spaces.items()],
         "unchosen": int(len(drawn) - len(view.indices)),
@@ -84,7 +83,7 @@ def scatter_data(view: RunView) -> dict[str, Any] | None:
     }
 
 
-def _pool_ids(view: RunView) -> list[str]:
+def pool_ids(view: RunView) -> list[str]:
     """The id of every pool example; where ids are unknown, that of the picks, else the position in words."""
     ids = [str(i) for i in view.ids] if len(view.ids) == view.n else [f"example {i}" for i in range(view.n)]
     for position, identity in zip(view.indices, view.coreset.get("ids") or (), strict=False):
@@ -106,13 +105,3 @@ def _rounded(points: np.ndarray) -> list[list[float] | None]:
 def shorten(text: str, *, longest: int = LONGEST_TEXT) -> str:
     """The beginning of a text, cut with an ellipsis."""
     return text if len(text) <= longest else text[: longest - 1].rstrip() + "…"
-
-
-def script_json(value: Any) -> str:
-    """JSON that is safe inside a script element: no `<`, `>`, `&` or line separator, and pure ASCII.
-
-    `ensure_ascii` takes care of U+2028, U+2029 and lone surrogates; the three marks could end the element or open a
-    comment in it.
-    """
-    text = json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
-    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")

@@ -43,6 +43,41 @@ def source_mix(view: RunView) -> list[Facts]:
     ]
 
 
+def by_distortion(mix: list[Facts]) -> list[Facts]:
+    """The same rows, those without a pick first (the largest of them first), then by how far the ratio of their share
+    of the weight to their share of the pool is from 1, on a scale where twice is as far as half."""
+    return sorted(mix, key=lambda row: (row["picks"] > 0, -_distortion(row), -row["pool"]))
+
+
+def _distortion(row: Facts) -> float:
+    return 0.0 if row["picks"] == 0 else abs(float(np.log(max(row["weight_share"], 1e-12) / row["pool_share"])))
+
+
+def relative_trials(view: RunView) -> list[Facts]:
+    """Every trial with its errors per example, as a share of how far apart two random examples are in that space.
+
+    Returns:
+        Rows {alpha, knowledge, following, sum} in the order tried; empty where the scale was not measured.
+    """
+    spread = view.scale.get("spread") or {}
+    pilot = (view.diagnostics.get("search") or {}).get("pilot")
+    n = int(pilot) if pilot and view.diagnostics.get("alpha_mode") == "plateau" else view.candidates
+    if not all(spread.get(space) for space in ("knowledge", "following")):
+        return []
+    rows = []
+    for trial in view.trials:
+        knowledge, following = float(trial["B_KN"]) / n, float(trial["B_IF"]) / n
+        rows.append(
+            {
+                "alpha": float(trial["alpha"]),
+                "knowledge": knowledge / spread["knowledge"],
+                "following": following / spread["following"],
+                "sum": (knowledge + following) / (spread["knowledge"] + spread["following"]),
+            }
+        )
+    return rows
+
+
 def response_lengths(view: RunView) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
     """Response tokens of the pool `[m]`, of the picks `[k]`, and the picks' weights; None when lengths are unknown."""
     raw = view.pool.get("lengths")
@@ -104,44 +139,6 @@ def weight_facts(view: RunView) -> Facts:
         "half": int(np.searchsorted(np.cumsum(weights), total / 2)) + 1,
         "equal": bool(np.ptp(weights) == 0),
     }
-
-
-def heaviest(view: RunView, *, rows: int = 8) -> list[Facts]:
-    """The picks of largest weight (earliest pick first among equals), with their text where it is known."""
-    order = np.argsort(-view.weights, kind="stable")[:rows]
-    ids = view.coreset.get("ids") or ()
-    found = []
-    for place in order:
-        position = int(view.indices[place])
-        found.append(
-            {
-                "pick": int(place) + 1,
-                "id": str(ids[place]) if len(ids) else "",
-                "source": view.example_sources[position] if len(view.example_sources) else "",
-                "text": view.texts[position] if len(view.texts) else "",
-                "weight": float(view.weights[place]),
-            }
-        )
-    return found
-
-
-def cost_rows(view: RunView) -> tuple[list[Facts], Facts]:
-    """One row per stage with its share of the seconds, and the totals (None where no stage knows the unit)."""
-
-    def total(unit: str) -> float | None:
-        known = [row[unit] for row in view.costs if row.get(unit) is not None]
-        return sum(known) if known else None
-
-    totals = {unit: total(unit) for unit in ("seconds", "tokens", "flops")}
-    rows = [
-        {
-            "stage": row["stage"],
-            "share": (row.get("seconds") or 0.0) / (totals["seconds"] or 1.0),
-            **{unit: row.get(unit) for unit in totals},
-        }
-        for row in view.costs
-    ]
-    return rows, totals
 
 
 def scaled_distances(view: RunView) -> bool:

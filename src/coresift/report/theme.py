@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 DOTS_PER_INCH = 200
+WIDTH = 4.7
+"""Inches of every figure: on a narrow screen its letters are still nine pixels high."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,7 @@ def dress(axis: "Axes", theme: Theme) -> None:
         axis.spines[side].set_color(theme.grid)
     axis.grid(True, color=theme.grid, linewidth=0.8)
     axis.set_axisbelow(True)
-    axis.tick_params(which="both", colors=theme.muted, labelsize=8.5, length=0)
+    axis.tick_params(which="both", colors=theme.muted, labelsize=9, length=0)
     for label in (axis.xaxis.label, axis.yaxis.label):
         label.set_color(theme.muted)
         label.set_fontsize(9)

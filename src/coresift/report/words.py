@@ -6,10 +6,16 @@ from typing import Any
 import numpy as np
 
 from coresift.claims import certified, expected, uncovered, unresolved
-from coresift.report.sections import gradient_rows, loss_covered, response_is_their_sum, scaled_distances
+from coresift.report.sections import (
+    chosen_trial,
+    gradient_rows,
+    loss_covered,
+    response_is_their_sum,
+    scaled_distances,
+)
 from coresift.report.tables import spread_of, value_of
 from coresift.report.view import RunView
-from coresift.units import count, is_number, number
+from coresift.units import count, is_number, number, percent
 
 METHOD_NAMES = {
     "brief": "BRIEF",
@@ -145,6 +151,58 @@ def unsearched(view: RunView) -> str:
         given = ", ".join(f"{factor:g} × {space}" for factor, space in factors)
         return f"Coefficients of the distances were given ({given}), so nothing was searched."
     return "" if len(view.trials) > 0 else f"The method {view.method} searches no α."
+
+
+def represented(mix: Sequence[Mapping[str, Any]]) -> str:
+    """Which sources have no pick at all."""
+    missing = [row for row in mix if row["picks"] == 0]
+    if not missing:
+        return f"All {count(len(mix))} sources are represented."
+    named = ", ".join(str(row["source"]) for row in missing[:6]) + (", …" if len(missing) > 6 else "")
+    examples = sum(row["pool"] for row in missing)
+    be = "is" if len(missing) == 1 else "are"
+    return (
+        f"{count(len(missing))} of {count(len(mix))} sources {be} not represented: {named} "
+        f"({count(examples)} {'example' if examples == 1 else 'examples'})."
+    )
+
+
+def plateau(view: RunView) -> str:
+    """Why the curve of a plateau search may be flat, and whether another α had a lower sum; else empty."""
+    if view.diagnostics.get("alpha_mode") != "plateau" or len(view.trials) < 2:
+        return ""
+    said = []
+    subsets = {tuple(sorted(trial["picks"])) for trial in view.trials if trial.get("picks") is not None}
+    if subsets and len(subsets) < len(view.trials) / 2:
+        said.append(
+            f"The {count(len(view.trials))} values of α gave only {count(len(subsets))} different "
+            f"{'subset' if len(subsets) == 1 else 'subsets'} of the pilot, so the curve is a flight of steps, and flat "
+            "between them for that reason alone."
+        )
+    used = chosen_trial(view)
+    sums = [float(trial["B_KN"]) + float(trial["B_IF"]) for trial in view.trials]
+    if used is not None and min(sums) < sums[used] * (1 - 1e-6):
+        least = int(np.argmin(sums))
+        said.append(
+            f"The sum of both errors on the pilot is {percent(1 - sums[least] / sums[used])} lower at α = "
+            f"{number(float(view.trials[least]['alpha']), digits=3)} than at the α that was used: a plateau search "
+            "does not look at the sum."
+        )
+    return " ".join(said)
+
+
+def covered(view: RunView) -> str:
+    """The mean distance to the nearest pick beside that of as many random examples; empty where not measured."""
+    own, plain = view.scale.get("chosen"), view.scale.get("random")
+    if not is_number(own) or not is_number(plain) or plain == 0:
+        return ""
+    change = own / plain - 1
+    way = "below" if change < 0 else "above"
+    return (
+        f"From a candidate to its nearest pick it is {percent(abs(change))} {way} what it is with as many random picks "
+        f"(mean distances {number(own)} and {number(plain)}). That is what the method looked for, not what a model "
+        "learns."
+    )
 
 
 def weighed(view: RunView) -> str:
