@@ -95,8 +95,8 @@ def left_out_examples(view: RunView) -> list[Facts]:
     ids = pool_ids(view)
     if len(view.nearest) == 0:
         barred = {str(row["id"]) for row in view.pool.get("excluded") or ()}
-        rest = [position for position in np.setdiff1d(np.arange(view.n), view.indices) if ids[position] not in barred]
-        return [_example(view, ids, int(rest[place])) for place in _spaced(len(rest))]
+        others = [place for place in np.setdiff1d(np.arange(view.n), view.indices).tolist() if ids[place] not in barred]
+        return [_example(view, ids, others[at]) for at in _spaced(len(others))]
     away = np.asarray(view.distances, dtype=np.float64)
     rest = np.setdiff1d(np.flatnonzero(np.asarray(view.nearest) >= 0), view.indices)
     order = rest[np.argsort(away[rest], kind="stable")]
