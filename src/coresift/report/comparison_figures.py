@@ -7,6 +7,7 @@ import numpy as np
 
 from coresift.report.comparison_data import DATA, Found, Row
 from coresift.report.theme import DARK, LIGHT, WIDTH, Theme, legend, new_figure, plain, png
+from coresift.units import prefixed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -49,8 +50,8 @@ def cost_figure(rows: Sequence[Row], theme: Theme) -> "Figure":
             axis.errorbar(
                 row["flops"], row["mean"], yerr=row["spread"] or 0.0, **looks[row["label"]], label=plain(row["label"])
             )
-        axis.set_xscale("log")
-        axis.set_ylabel(SCORE.get(rows[0]["metric"], rows[0]["metric"]))
+        _log(axis)
+        axis.set_ylabel(_score_axis(rows))
         axis.set_title(f"budget {budget}", fontsize=9.5, color=theme.ink)
     axes[-1].set_xlabel("FLOPs, selection included (log scale)")
     _below(axes[-1], theme)
@@ -70,9 +71,9 @@ def budget_figure(rows: Sequence[Row], theme: Theme) -> "Figure":
             **{**look, "fmt": f"{look['fmt']}-"},
             label=plain(label),
         )
-    axis.set_xscale("log")
+    _log(axis)
     axis.set_xlabel("examples trained on (log scale)")
-    axis.set_ylabel(SCORE.get(rows[0]["metric"], rows[0]["metric"]))
+    axis.set_ylabel(_score_axis(rows))
     _below(axis, theme)
     return figure
 
@@ -192,6 +193,22 @@ def _looks(labels: Sequence[str], theme: Theme) -> dict[str, dict[str, Any]]:
         label: {"fmt": MARKERS[place % len(MARKERS)], "color": colours[place % len(colours)], "markersize": 5.5}
         for place, label in enumerate(labels)
     }
+
+
+def _log(axis: "Axes") -> None:
+    """A logarithmic axis with few labels, such as 20 G."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+    axis.set_xscale("log")
+    axis.xaxis.set_major_locator(LogLocator(subs=(1, 3), numticks=8))
+    axis.xaxis.set_minor_locator(NullLocator())
+    axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: prefixed(value)))
+
+
+def _score_axis(rows: Sequence[Row]) -> str:
+    """What the scores of these rows are called on an axis."""
+    metric = str(rows[0]["metric"])
+    return SCORE.get(metric, metric)
 
 
 def _below(axis: "Axes", theme: Theme) -> None:
