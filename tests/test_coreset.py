@@ -166,3 +166,8 @@ def test_rows_of_another_pool_are_refused(tmp_path: Path, ids: Any, indices: lis
     with pytest.raises(SelectionError, match=message):
         coreset(ids=ids, indices=indices).save(tmp_path / "out", pool=chosen_from())
     assert not (tmp_path / "out").exists(), "nothing half-done"
+
+
+def test_a_coreset_shows_itself_in_a_notebook_with_its_ids_as_text() -> None:
+    shown = Coreset(indices=[0, 1], weights=[3.0, 1.0], ids=("<b>a</b>", "b"), provenance={"n": 4})._repr_html_()
+    assert "Coreset: 2 of 4 examples" in shown and "&lt;b&gt;a&lt;/b&gt;, b" in shown and "worth 1.6 equal" in shown

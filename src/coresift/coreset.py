@@ -13,6 +13,7 @@ from coresift import files, fingerprints
 from coresift.data.pool import Pool
 from coresift.data.writers import coreset_text
 from coresift.errors import SelectionError
+from coresift.notebook import facts_table
 
 ARRAYS = "coreset.npz"
 FACTS = "coreset.json"
@@ -52,6 +53,22 @@ class Coreset:
 
     def __len__(self) -> int:
         return len(self.indices)
+
+    def _repr_html_(self) -> str:
+        given = self.provenance
+        facts = {
+            "method": given.get("method"),
+            "budget": given.get("budget"),
+            "weights": self._weights_in_words() if len(self) > 0 else None,
+            "α": self.diagnostics.get("alpha"),
+            "first picks": ", ".join(self.ids[:5]) + (", …" if len(self) > 5 else ""),
+        }
+        whole = f" of {given['n']:,}" if "n" in given else ""
+        return facts_table(f"Coreset: {len(self):,}{whole} examples", facts)
+
+    def _weights_in_words(self) -> str:
+        low, high = self.weights.min(), self.weights.max()
+        return f"{low:g} to {high:g}, worth {self.effective_size:.1f} equal picks"
 
     @property
     def effective_size(self) -> float:

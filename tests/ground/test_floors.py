@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).resolve().parents[2] / "src" / "coresift"
 
 GROUND = (
     *("errors", "seeds", "fingerprints", "differences", "settings", "files", "progress", "savepoints", "memory"),
-    *("units", "terminal", "lazy", "disk"),
+    *("units", "terminal", "lazy", "disk", "notebook"),
 )
 FLOORS: tuple[tuple[str, ...], ...] = (
     GROUND,

@@ -59,3 +59,8 @@ def test_spaces_count_as_the_method_said() -> None:
     assert factors(spaces, {"coefficients": [0.5, 0.0, 2.0]}) == {"response": 0.5, "following": 2.0}
     assert factors({"knowledge": spaces["knowledge"]}, {}) == {"knowledge": 1.0}
     assert factors(spaces, {"alpha": 1.0}) == {"following": 1.0}
+
+
+def test_a_run_shows_itself_in_a_notebook(finished: Run) -> None:
+    shown = finished._repr_html_()
+    assert "Run small" in shown and "accuracy, random" in shown and "index.html" in shown

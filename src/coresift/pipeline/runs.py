@@ -24,6 +24,7 @@ from coresift.models.packed import Packed
 from coresift.models.render import Renderer
 from coresift.models.rendered_pool import RenderedPool, pack_pool, seen_as
 from coresift.models.sources import rendering_identity
+from coresift.notebook import facts_table
 from coresift.pipeline.config import Recipe
 from coresift.pipeline.inputs import Inputs, model_path
 from coresift.pipeline.recipes import Resolved, load_recipe
@@ -60,6 +61,21 @@ class Run:
         """Whether the folder held other settings, or none, when this run began; whether that has been told."""
         self.before: dict[str, Any] | None = None
         """The settings that the folder held, if any."""
+
+    def _repr_html_(self) -> str:
+        page = self.folder / "report" / "index.html"
+        scores = files.read_object(self.folder / "scores.json").get("rows", [])
+        accuracies = {
+            f"accuracy, {row['name']}": f"{row['accuracy']['all']:.3f}" for row in scores if row.get("accuracy")
+        }
+        facts = {
+            "method": self.recipe.selector.name,
+            "budget": ", ".join(map(str, self.recipe.budgets)),
+            "folder": self.folder,
+            **accuracies,
+            "page": page if page.is_file() else "not drawn yet",
+        }
+        return facts_table(f"Run {self.recipe.name}", facts)
 
     @cached_property
     def inputs(self) -> Inputs:
