@@ -14,6 +14,9 @@ from coresift.pipeline.comparison import Comparison
 from coresift.pipeline.grid import cells, variants
 from coresift.pipeline.grid_settings import Grid
 from coresift.pipeline.recipes import resolve
+from coresift.pipeline.runs import Run
+from coresift.pipeline.side_by_side import side_by_side
+from coresift.pipeline.whole import execute
 from coresift.report.comparison_tables import markdown
 
 BRIEF = {"name": "brief", "dim": 32, "preconditioner": "none"}
@@ -32,6 +35,14 @@ def compared(recipe: dict[str, Any], folder: Path, **grid: Any) -> Comparison:
 
 def made(folder: Path) -> Counter[str]:
     return Counter(path.parent.name.rpartition("-")[0] for path in (folder.parent / ".store").glob("*-*/whole.json"))
+
+
+@pytest.fixture(scope="module")
+def finished_run(recipe: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """One run of the recipe, with random subsets beside it."""
+    run = Run(resolve({**recipe, "budget": 10, "merge": False, "out": str(tmp_path_factory.mktemp("runs") / "small")}))
+    execute(run, say=quiet)
+    return run
 
 
 @pytest.fixture(scope="module")
@@ -151,3 +162,25 @@ def test_cells_are_numbered_work_that_travels(recipe: dict[str, Any], tmp_path: 
     assert {cell.recipe["seed"] for cell in planned} == {0, 1, 2} and {
         cell.recipe["test_seed"] for cell in planned
     } == {0}
+
+
+def test_finished_runs_stand_side_by_side(recipe: dict[str, Any], finished_run: Run, tmp_path: Path) -> None:
+    values = {**recipe, "budget": 10, "merge": False, "compare": {"random": 2}, "out": str(tmp_path / "craig")}
+    other = Run(resolve({**values, "method": {"name": "craig", "dim": 32}}))
+    execute(other, say=quiet)
+    found = side_by_side([finished_run.folder, other.folder])
+    rows = {row["label"]: row for row in found["tables"][0]["rows"]}
+    assert set(rows) == {"random", "small", "craig", "none (base model)"} and rows["random"]["draws"] == 4
+    assert rows["small"]["examples"] == rows["craig"]["examples"] == 10
+    elsewhere = Run(resolve({**values, "out": str(tmp_path / "o"), "pool": {**recipe["pool"], "held_out": 7}}))
+    execute(elsewhere, say=quiet)
+    with pytest.raises(RunError, match="cannot be compared: their test examples differ .* Score both on the same"):
+        side_by_side([other.folder, elsewhere.folder])
+    with pytest.raises(RunError, match="no run with a trained and scored model. Name folders of finished runs"):
+        side_by_side([other.folder, tmp_path])
+    alone = Run(resolve({**values, "out": str(tmp_path / "a"), "compare": {}, "method": {"name": "longest"}}))
+    execute(alone, say=quiet)
+    with pytest.raises(
+        RunError, match="no run has a random subset of 10 examples to compare with. Set compare.random=3"
+    ):
+        side_by_side([alone.folder])

@@ -14,7 +14,10 @@ LIKE = "compare-small"
 
 
 def compare(
-    recipe: Annotated[str, typer.Argument(metavar="RECIPE|POOL", help="A recipe, or a pool (with --model).")],
+    what: Annotated[
+        list[str],
+        typer.Argument(metavar="RECIPE|POOL|RUN...", help="A recipe, a pool (with --model), or finished run folders."),
+    ],
     model: Annotated[str | None, typer.Option(help="Base model, where a pool is given.")] = None,
     methods: Annotated[str | None, typer.Option(help="Comma-separated names, or all.")] = None,
     budgets: Annotated[str | None, typer.Option(help="Comma-separated budgets.")] = None,
@@ -25,6 +28,10 @@ def compare(
     set: Overrides = None,
 ) -> None:
     """Train and score every method and control at equal sizes, several times, and say what is resolved."""
+    if len(what) > 1 or (Path(what[0]) / "scores").is_dir():
+        _side_by_side([Path(each) for each in what], out)
+        return
+
     from coresift.pipeline.recipes import load_recipe
 
     overrides = list(set or [])
@@ -34,7 +41,7 @@ def compare(
         overrides.append(f"grid.methods=[{methods}]")
     if budgets is not None:
         overrides.append(f"grid.budgets=[{', '.join(_quoted(each) for each in budgets.split(','))}]")
-    resolved = load_recipe(*_source(recipe, model, overrides))
+    resolved = load_recipe(*_source(what[0], model, overrides))
 
     from coresift.execution.local import LocalExecutor
     from coresift.execution.processes import ProcessExecutor
@@ -50,6 +57,18 @@ def compare(
     (folder / "compare.md").write_text(text, encoding="utf-8")
     page = write_comparison(found, folder / "report")
     print(f"\n{text}\ncomparison: {folder}\npage: {page}")
+
+
+def _side_by_side(folders: list[Path], out: Path | None) -> None:
+    """Finished runs in one table; written where `out` says."""
+    from coresift.pipeline.side_by_side import side_by_side
+    from coresift.report.comparison_tables import markdown
+
+    text = markdown(side_by_side(folders))
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
+        (out / "compare.md").write_text(text, encoding="utf-8")
+    print(text)
 
 
 def _source(given: str, model: str | None, overrides: list[str]) -> tuple[str, list[str]]:

@@ -182,7 +182,8 @@ def _table(
         return None
     known = {label: its for label, its in scores.items() if its is not None}
     control = known.pop(CONTROL)
-    known["none (base model)"] = _items(base[test], column)[None]
+    if test in base:
+        known["none (base model)"] = _items(base[test], column)[None]
     fixed = [label for label, its in known.items() if len(its) == 1 and not _drawn(of, label)]
     compared = compare(known, control, name=CONTROL, fixed=fixed, better=better)
     rows = [_row(of, CONTROL, control, None)]
