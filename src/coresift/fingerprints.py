@@ -32,8 +32,13 @@ def of_json_list(items: Iterable[Any]) -> str:
 
 def of_file(path: Path) -> str:
     """Fingerprint of one file's content, read in blocks."""
+    return checksum(path)[:LENGTH]
+
+
+def checksum(path: Path) -> str:
+    """SHA-256 of one file's content, in full, read in blocks."""
     with path.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()[:LENGTH]
+        return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
 def of_folder(folder: Path, pattern: str = "*") -> str:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 from pathlib import Path
 
@@ -87,6 +88,21 @@ def test_merge_writes_a_model_folder_once(coresift, selected: Path, files: Path,
     assert (tmp_path / "merged" / "model.safetensors").exists()
     again = coresift(*arguments)
     assert again.code == 2 and "exists already" in again.err
+
+
+def test_merge_refuses_another_base_and_damaged_weights(coresift, selected: Path, files: Path, tmp_path: Path) -> None:
+    other, trained = tiny.save(tmp_path / "other", seed=5), tmp_path / "trained"
+    arguments = ("merge", selected / "warmup" / "adapter", "--model", other, "--out", tmp_path / "merged")
+    refused = coresift(*arguments)
+    assert refused.code == 2 and "was trained on a model with the fingerprint" in refused.err
+    assert coresift(*arguments, "--force").code == 0
+    shutil.copytree(selected / "warmup", trained)
+    weights = trained / "adapter" / "adapter_model.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
+    damaged = coresift("merge", trained / "adapter", "--model", files / "model", "--out", tmp_path / "never")
+    assert damaged.code == 2 and "not the file that training wrote" in damaged.err and not (tmp_path / "never").exists()
 
 
 def test_one_stage_of_a_recipe_can_be_run_alone_and_again(coresift, files: Path, tmp_path: Path) -> None:

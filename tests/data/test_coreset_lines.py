@@ -63,9 +63,10 @@ def test_copies_keep_their_ids_when_a_coreset_is_read_again(tmp_path: Path) -> N
     assert read_pool(tmp_path / "coreset.jsonl").ids == (pool.ids[2], pool.ids[1])
 
 
-def test_the_deepest_row_that_can_be_read_can_be_written(tmp_path: Path) -> None:
-    deep = '{"prompt": "a", "completion": "b", "x": ' + "[" * 499 + "]" * 499 + "}"
-    (tmp_path / "pool.jsonl").write_text(deep + "\n")
+@pytest.mark.parametrize("number", ["1", "NaN"])
+def test_the_deepest_row_that_can_be_read_can_be_written(tmp_path: Path, number: str) -> None:
+    deep = '{"prompt": "a", "completion": "b", "y": NUMBER, "x": ' + "[" * 499 + "]" * 499 + "}"
+    (tmp_path / "pool.jsonl").write_text(deep.replace("NUMBER", number) + "\n")
     write_coreset(tmp_path / "coreset.jsonl", read_pool(tmp_path / "pool.jsonl"), [0], [1.0])
     assert read_pool(tmp_path / "coreset.jsonl")[0].messages[0].content == "a"
 

@@ -8,7 +8,7 @@ import tiny
 import torch
 
 from coresift.errors import ModelError, SettingsError
-from coresift.models.load import load_model, load_tokenizer
+from coresift.models.load import load_model, load_tokenizer, model_fingerprint
 from coresift.models.lora import (
     ORDER_FILE,
     LoraSettings,
@@ -117,6 +117,18 @@ def test_merged_model_computes_what_the_adapter_computed(architecture: str, tmp_
         merge_adapter(base, tmp_path / "adapter", tmp_path / "merged")
 
 
+def test_an_adapter_is_merged_into_the_model_it_was_trained_on_unless_that_is_forced(tmp_path: Path) -> None:
+    base, other = tiny.save(tmp_path / "base"), tiny.save(tmp_path / "other", seed=1)
+    save_adapter(attach_lora(load_model(base), SMALL, seed=0), tmp_path / "adapter", base=model_fingerprint(base))
+    with pytest.raises(
+        ModelError, match="was trained on a model with the fingerprint .*, but .*other has .*--force merg"
+    ):
+        merge_adapter(other, tmp_path / "adapter", tmp_path / "merged")
+    assert not (tmp_path / "merged").exists()
+    merge_adapter(other, tmp_path / "adapter", tmp_path / "forced", force=True)
+    merge_adapter(base, tmp_path / "adapter", tmp_path / "merged")
+
+
 def test_targets_that_do_not_exist_are_refused() -> None:
     with pytest.raises(ModelError, match=r"lora.targets \('nope',\) do not fit LlamaForCausalLM"):
         attach_lora(tiny.model(), LoraSettings(targets=("nope",)), seed=0)
@@ -156,6 +168,16 @@ def test_broken_or_foreign_adapters_are_refused(tmp_path: Path) -> None:
     (folder / ORDER_FILE).write_text(json.dumps(names[::-1]))
     with pytest.raises(ModelError, match="16 tensors recorded, 16 found in the model; first difference"):
         load_adapter(tiny.model(), folder)
+    (folder / ORDER_FILE).write_text("[")
+    with pytest.raises(
+        ModelError, match="adapter_order.json: not readable as JSON .*Restore the file, or train the adap"
+    ):
+        load_adapter(tiny.model(), folder)
+    whole = (folder / "adapter_model.safetensors").read_bytes()
+    (folder / "adapter_model.safetensors").write_bytes(whole[:-5])
+    for read in (adapter_weights, lambda it: load_adapter(tiny.model(), it)):
+        with pytest.raises(ModelError, match="it is not whole. Restore the file, or train the adapter again"):
+            read(folder)
     (folder / "adapter_model.safetensors").rename(folder / "adapter_model.bin")
     with pytest.raises(ModelError, match="no adapter_model.safetensors here"):
         load_adapter(tiny.model(), folder)

@@ -2,7 +2,9 @@
 
 import json
 import random
+import shutil
 import textwrap
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +67,7 @@ def test_a_run_leaves_the_adapter_the_moments_and_its_account(done: Checkpoint, 
     names = sorted(str(path.relative_to(done.folder)) for path in done.folder.rglob("*"))
     assert names == [
         "adapter",
+        "adapter/adapter_base.json",
         "adapter/adapter_config.json",
         "adapter/adapter_model.safetensors",
         "adapter/adapter_order.json",
@@ -339,7 +342,7 @@ def test_processes_must_share_a_step_evenly(tmp_path: Path, monkeypatch: pytest.
 
 def test_a_loss_that_is_not_a_number_is_an_error(base: Path, rows: list[Rendered], tmp_path: Path) -> None:
     wild = SMALL.model_copy(update={"learning_rate": 1e30, "tuning": "full", "epochs": 4.0, "max_grad_norm": 0.0})
-    with pytest.raises(TrainingError, match="the training loss is nan at step .*Lower train.learning_rate"):
+    with pytest.raises(TrainingError, match="the training loss is nan at step .*Lower the learning rate"):
         train(base, rows, out=tmp_path / "out", settings=wild, device="cpu")
     assert not (tmp_path / "out" / "training.json").exists()
 
@@ -348,8 +351,64 @@ def test_weights_that_are_not_finite_at_the_end_are_an_error(base: Path, rows: l
     model = load_model(base)
     with torch.no_grad():
         model.lm_head.weight[0, 0] = float("inf")  # type: ignore[operator,index]
-    with pytest.raises(TrainingError, match="lm_head.weight is not finite after step 6. Lower train.learning_rate"):
+    with pytest.raises(TrainingError, match="lm_head.weight is not finite after step 6. Lower the learning rate"):
         trainer._check_finite(model, 6)
+
+
+def test_a_base_model_with_a_weight_that_is_not_finite_is_named_before_training(
+    base: Path, rows: list[Rendered], tmp_path: Path
+) -> None:
+    model, damaged = load_model(base), tmp_path / "damaged"
+    with torch.no_grad():
+        model.lm_head.weight[0, 0] = float("nan")  # type: ignore[operator,index]
+    shutil.copytree(base, damaged)
+    model.save_pretrained(damaged)
+    with pytest.raises(ModelError, match="the weight .*lm_head.weight of the base model is not finite. The"):
+        train(damaged, rows, out=tmp_path / "out", settings=SMALL, device="cpu")
+
+
+@pytest.fixture
+def copied(done: Checkpoint, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(done.folder, tmp_path / "copied"))
+
+
+@pytest.mark.parametrize(
+    ("file", "use"),
+    [
+        ("adapter/adapter_model.safetensors", lambda it, base: load_trained(base, it)),
+        ("adapter/adapter_config.json", lambda it, base: it.adapter),
+        ("moments.safetensors", lambda it, base: it.moments()),
+    ],
+)
+@pytest.mark.parametrize("damage", ["a flipped bit", "cut", "gone"])
+def test_a_result_that_is_not_what_training_wrote_is_refused_before_it_is_used(
+    copied: Path, base: Path, file: str, use: Callable[[Checkpoint, Path], Any], damage: str
+) -> None:
+    path = copied / file
+    content = bytearray(path.read_bytes())
+    use(Checkpoint(copied), base)
+    if damage == "gone":
+        path.unlink()
+    else:
+        content[-9] ^= 1
+        path.write_bytes(content if damage == "a flipped bit" else content[:-9])
+    with pytest.raises(
+        TrainingError, match=rf"{path.name}: not the file that training wrote .*remove .* and train again"
+    ):
+        use(Checkpoint(copied), base)
+
+
+def test_an_account_that_is_damaged_says_so(copied: Path) -> None:
+    (copied / "training.json").write_text('{"tuning": ')
+    with pytest.raises(TrainingError, match="training.json: cut or damaged. Remove .* and train again"):
+        _ = Checkpoint(copied).adapter
+
+
+def test_a_damaged_mark_of_a_checkpoint_marks_nothing(tmp_path: Path) -> None:
+    for number, text in ((1, '{"step": 1, "seconds": 2.0}'), (2, '{"step": 2, "sec'), (3, "[]")):
+        (tmp_path / f"checkpoint-{number}").mkdir()
+        (tmp_path / f"checkpoint-{number}" / "complete.json").write_text(text)
+    assert trainer.newest(tmp_path) == (str(tmp_path / "checkpoint-1"), 2.0)
 
 
 def test_bfloat16_trains_float32_adapters(base: Path, rows: list[Rendered], tmp_path: Path) -> None:

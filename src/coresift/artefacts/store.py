@@ -11,7 +11,6 @@
 No name, path or spelling is part of an identity, so whoever depends on the same finds the same artefact.
 """
 
-import hashlib
 import json
 import os
 import shutil
@@ -236,21 +235,16 @@ def damaged_files(folder: Path, *, thorough: bool = True) -> list[str]:
 
 def _is_intact(path: Path, facts: Mapping[str, Any], thorough: bool) -> bool:
     try:
-        return path.stat().st_size == facts["bytes"] and (not thorough or checksum(path) == facts["sha256"])
+        same_size = path.stat().st_size == facts["bytes"]
+        return same_size and (not thorough or fingerprints.checksum(path) == facts["sha256"])
     except (OSError, KeyError, TypeError):
         return False
-
-
-def checksum(path: Path) -> str:
-    """SHA-256 of a file's content."""
-    with path.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
 def _finish(work: Work) -> None:
     """Note what the payload is, then move it to where it is found."""
     recorded = {
-        str(path.relative_to(work.folder)): {"bytes": path.stat().st_size, "sha256": checksum(path)}
+        str(path.relative_to(work.folder)): {"bytes": path.stat().st_size, "sha256": fingerprints.checksum(path)}
         for path in payload(work.folder)
     }
     if not (work.folder / COST).exists():

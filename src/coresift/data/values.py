@@ -21,10 +21,17 @@ def jsonable(value: Any) -> Any:
         return value
     if isinstance(value, float):
         return value if math.isfinite(value) else None
+    # Loops, not comprehensions: those would take a second frame of the stack for every level of a deep row.
     if isinstance(value, Mapping):
-        return {str(key): jsonable(item) for key, item in value.items()}
+        plain = {}
+        for key, item in value.items():
+            plain[str(key)] = jsonable(item)
+        return plain
     if isinstance(value, list | tuple | set | frozenset):
-        return [jsonable(item) for item in value]
+        items = []
+        for item in value:
+            items.append(jsonable(item))
+        return items
     return _scalar(value)
 
 

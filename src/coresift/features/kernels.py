@@ -10,7 +10,6 @@ path: a kernel that was killed and resumed, or filled by several processes, ends
 """
 
 import fcntl
-import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -30,6 +29,7 @@ from coresift.differences import both_sides
 from coresift.errors import FeatureError
 from coresift.features.utilities import csr
 from coresift.files import write_json, write_tensors, write_text
+from coresift.fingerprints import checksum
 
 FORMAT = 1
 PAIRS_PER_SHARD = 4096
@@ -119,7 +119,7 @@ class KernelArray:
         path = self._path(shard)
         self._write_manifest()
         write_tensors(path, tensors)
-        write_text(_beside(path), f"{_checksum(path)}  {path.name}\n")
+        write_text(_beside(path), f"{checksum(path)}  {path.name}\n")
 
     def read(self) -> Tensor:
         """All utilities, float32 [examples, rows]; a CSR tensor when only chosen pairs are held.
@@ -207,7 +207,7 @@ class KernelArray:
         path = self._path(shard)
         if not path.exists() or not _beside(path).exists():
             return False
-        return _beside(path).read_text(encoding="utf-8") == f"{_checksum(path)}  {path.name}\n"
+        return _beside(path).read_text(encoding="utf-8") == f"{checksum(path)}  {path.name}\n"
 
     def _load_all(self) -> Iterator[Mapping[str, Tensor]]:
         missing = self.missing()
@@ -257,8 +257,3 @@ def _alone_in(folder: Path) -> Iterator[None]:
 
 def _beside(path: Path) -> Path:
     return path.with_suffix(".sha256")
-
-
-def _checksum(path: Path) -> str:
-    with path.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()

@@ -10,7 +10,6 @@ Manifest and shards hold no time, host or path, so a run that was killed and res
 was not.
 """
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -25,6 +24,7 @@ from coresift.differences import both_sides
 from coresift.errors import FeatureError
 from coresift.features.specs import FeatureSpec
 from coresift.files import write_json, write_tensors
+from coresift.fingerprints import checksum
 
 FORMAT = 1
 
@@ -76,7 +76,7 @@ class FeatureArray:
     def _is_whole(self, rows: range) -> bool:
         path = self._path(rows)
         expected = self._sums.get(path.name)
-        return expected is not None and path.exists() and _checksum(path) == expected
+        return expected is not None and path.exists() and checksum(path) == expected
 
     def _path(self, rows: range) -> Path:
         return self.folder / f"rows-{rows.start:07d}-{rows.stop:07d}.safetensors"
@@ -97,7 +97,7 @@ class FeatureArray:
         tensors = {"unit": units.to(torch.float16).cpu(), "norm": norms.float().cpu()}
         path = self._path(rows)
         write_tensors(path, tensors)
-        self._sums[path.name] = _checksum(path)
+        self._sums[path.name] = checksum(path)
         facts = {"identity": self.identity, "shard_rows": self.shard_rows}
         write_json(self._manifest, {**facts, "shards": dict(sorted(self._sums.items()))})
 
@@ -177,11 +177,6 @@ class FeatureStore:
     def __getitem__(self, spec: FeatureSpec) -> Tensor:
         """Features of every example under `spec`, float32 [n, d]."""
         return spec.transform(self.array(spec).read())
-
-
-def _checksum(path: Path) -> str:
-    with path.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
 def _some(ids: Sequence[str], limit: int = 5) -> str:

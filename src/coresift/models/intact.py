@@ -48,7 +48,7 @@ def check_weights(folder: Path) -> None:
         _check_listed(index)
     for path in sorted(folder.glob("*.safetensors")):
         if path.is_file():
-            _check_file(path)
+            check_file(path, AGAIN)
 
 
 def _check_listed(index: Path) -> None:
@@ -64,8 +64,11 @@ def _check_listed(index: Path) -> None:
         )
 
 
-def _check_file(path: Path) -> None:
-    """A safetensors file is 8 bytes with the length of its header, the header, and all bytes that it speaks of."""
+def check_file(path: Path, advice: str) -> None:
+    """Raise ModelError, with an advice, if a safetensors file is cut, damaged or a stand-in.
+
+    A whole one is 8 bytes with the length of its header, the header, and all bytes that it speaks of.
+    """
     size = path.stat().st_size
     with path.open("rb") as handle:
         start = handle.read(8)
@@ -73,15 +76,15 @@ def _check_file(path: Path) -> None:
             raise ModelError(f"{path}: {INSTEAD}")
         length = int.from_bytes(start, "little")
         if len(start) < 8 or length > size - 8:
-            raise ModelError(f"{path}: not a safetensors file, or cut at {size:,} bytes. {AGAIN}")
+            raise ModelError(f"{path}: not a safetensors file, or cut at {size:,} bytes. {advice}")
         try:
             header = json.loads(handle.read(length))
             ends = [int(facts["data_offsets"][1]) for name, facts in header.items() if name != "__metadata__"]
         except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError):
-            raise ModelError(f"{path}: the header of this safetensors file is damaged. {AGAIN}") from None
+            raise ModelError(f"{path}: the header of this safetensors file is damaged. {advice}") from None
     expected = 8 + length + max(ends, default=0)
     if size != expected:
-        raise ModelError(f"{path}: {size:,} bytes where its header says {expected:,}: it is not whole. {AGAIN}")
+        raise ModelError(f"{path}: {size:,} bytes where its header says {expected:,}: it is not whole. {advice}")
 
 
 def _object(path: Path) -> dict[str, Any]:

@@ -12,7 +12,10 @@ from pydantic import Field
 from coresift import files
 from coresift.errors import ModelError, SettingsError
 from coresift.lazy import torch
+from coresift.memory import is_shortage
+from coresift.models.intact import check_file
 from coresift.models.quiet import quiet
+from coresift.models.sources import model_fingerprint
 from coresift.seeds import derive
 from coresift.settings import Settings
 
@@ -22,6 +25,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 ORDER_FILE = "adapter_order.json"
+BASE_FILE = "adapter_base.json"
+AGAIN = "Restore the file, or train the adapter again."
 """Names of the LoRA tensors in the order every array over them uses; written beside an adapter."""
 WEIGHTS_FILE = "adapter_model.safetensors"
 ATTENTION_BLOCK = re.compile(r"(attn|attention)", re.IGNORECASE)
@@ -137,13 +142,21 @@ def lora_parameters(model: nn.Module) -> list[tuple[str, nn.Parameter]]:
     return found
 
 
-def save_adapter(model: PeftModel, folder: Path) -> None:
-    """Write adapter weights, configuration and the order of the tensors; the folder appears whole or not at all."""
+def save_adapter(model: PeftModel, folder: Path, *, base: str | None = None) -> None:
+    """Write adapter weights, configuration and the order of the tensors; the folder appears whole or not at all.
+
+    Args:
+        model: With the adapter.
+        folder: Replaced if it is there.
+        base: Fingerprint of the model that the adapter was trained on, kept with it.
+    """
 
     def fill(temporary: Path) -> None:
         model.save_pretrained(str(temporary), safe_serialization=True)
         (temporary / "README.md").unlink(missing_ok=True)
         files.write_json(temporary / ORDER_FILE, [name for name, _ in lora_parameters(model)])
+        if base is not None:
+            files.write_json(temporary / BASE_FILE, {"fingerprint": base})
 
     files.write_folder(folder, fill, size=sum(weight.nbytes for _, weight in lora_parameters(model)))
 
@@ -161,10 +174,13 @@ def load_adapter(model: PreTrainedModel, folder: str | Path, *, trainable: bool 
     for file in ("adapter_config.json", WEIGHTS_FILE):
         if not (folder / file).is_file():
             raise ModelError(f"{folder}: no {file} here. Name the folder of a LoRA adapter saved as safetensors.")
+    check_file(folder / WEIGHTS_FILE, AGAIN)
     try:
         with quiet(), torch.random.fork_rng(devices=_cuda_devices()):
             adapted = PeftModel.from_pretrained(model, str(folder), is_trainable=trainable)
-    except (ValueError, RuntimeError, OSError) as error:
+    except Exception as error:
+        if is_shortage(error):
+            raise
         raise ModelError(
             f"{folder}: this adapter does not fit {type(model).__name__} ({str(error).splitlines()[0]}). "
             "Load it on the base model it was trained on."
@@ -184,6 +200,7 @@ def adapter_weights(folder: str | Path) -> dict[str, torch.Tensor]:
     path = Path(folder) / WEIGHTS_FILE
     if not path.is_file():
         raise ModelError(f"{folder}: no {WEIGHTS_FILE} here. Name the folder of a LoRA adapter saved as safetensors.")
+    check_file(path, AGAIN)
     return load_file(path)
 
 
@@ -194,7 +211,10 @@ def _check_names(folder: Path, found: list[str]) -> None:
     with safe_open(folder / WEIGHTS_FILE, framework="pt") as stored:
         saved = sorted(stored.keys())
     order = folder / ORDER_FILE
-    recorded = json.loads(order.read_text(encoding="utf-8")) if order.is_file() else found
+    try:
+        recorded = json.loads(order.read_text(encoding="utf-8")) if order.is_file() else found
+    except ValueError as error:
+        raise ModelError(f"{order}: not readable as JSON ({error}): cut or damaged. {AGAIN}") from None
     for expected, names in ((saved, sorted(found)), (recorded, found)):
         if expected != names:
             pairs = zip(expected, names, strict=False)
@@ -205,7 +225,21 @@ def _check_names(folder: Path, found: list[str]) -> None:
             )
 
 
-def merge_adapter(model_name: str | Path, adapter: Path, out: Path, *, template: str | None = None) -> Path:
+def refuse_other_base(adapter: Path, model_name: str | Path) -> None:
+    """Raise ModelError if an adapter says that it was trained on another model than this one."""
+    trained_on = files.read_object(adapter / BASE_FILE).get("fingerprint")
+    found = model_fingerprint(model_name)
+    if trained_on not in (None, found):
+        raise ModelError(
+            f"{adapter} was trained on a model with the fingerprint {trained_on}, but {model_name} has {found}. Merge "
+            "it into the model that it was trained on. --force merges all the same: right where both hold the same "
+            "weights, in another dtype or beside other tokenizer files; with other weights the result is wrong."
+        )
+
+
+def merge_adapter(
+    model_name: str | Path, adapter: Path, out: Path, *, template: str | None = None, force: bool = False
+) -> Path:
     """Write the base model with the adapter folded into its weights, and the tokenizer, as one model folder.
 
     Args:
@@ -213,9 +247,10 @@ def merge_adapter(model_name: str | Path, adapter: Path, out: Path, *, template:
         adapter: Folder of the adapter.
         out: The folder to create; must not exist.
         template: The chat template it was trained with, where that is not the tokenizer's own; as in `ChatTemplate`.
+        force: Merge into a model that is not the one that the adapter says it was trained on.
 
     Raises:
-        ModelError: If `out` exists, or model or adapter cannot be loaded.
+        ModelError: If `out` exists, the adapter was trained on another model, or model or adapter cannot be loaded.
         SettingsError: If there is no such template.
     """
     from coresift.models.load import load_model, load_tokenizer
@@ -223,6 +258,8 @@ def merge_adapter(model_name: str | Path, adapter: Path, out: Path, *, template:
 
     if out.exists():
         raise ModelError(f"{out} exists already. Name a new folder for the merged model.")
+    if not force:
+        refuse_other_base(adapter, model_name)
     tokenizer = load_tokenizer(model_name)
     if template is not None:
         tokenizer.chat_template = ChatTemplate(tokenizer, template).text

@@ -1,5 +1,6 @@
 """The look of the figures: two palettes that match the page, safe for colour-blind readers, and the axes' dress."""
 
+import functools
 import io
 import warnings
 from dataclasses import dataclass
@@ -12,6 +13,17 @@ if TYPE_CHECKING:
 DOTS_PER_INCH = 200
 WIDTH = 4.7
 """Inches of every figure: on a narrow screen its letters are still nine pixels high."""
+FIRST = "DejaVu Sans"
+"""The font that comes with matplotlib: Latin, Greek, Cyrillic, Hebrew, Arabic and more."""
+FURTHER = (
+    *("Noto Sans CJK SC", "Noto Sans CJK JP", "Noto Sans CJK KR", "Source Han Sans SC", "Noto Sans SC"),
+    *("WenQuanYi Micro Hei", "WenQuanYi Zen Hei", "Droid Sans Fallback", "IPAGothic", "NanumGothic", "UnBatang"),
+    *("PingFang SC", "Hiragino Sans", "Hiragino Sans GB", "Heiti SC", "Apple SD Gothic Neo", "Arial Unicode MS"),
+    *("Microsoft YaHei", "SimHei", "Yu Gothic", "MS Gothic", "Malgun Gothic", "Nirmala UI", "Leelawadee UI"),
+    *("Noto Sans Devanagari", "Noto Sans Bengali", "Noto Sans Tamil", "Noto Sans Telugu", "Noto Sans Thai", "Loma"),
+    *("Noto Sans Arabic", "Noto Sans Hebrew", "Noto Sans Ethiopic", "Noto Sans Symbols2", "FreeSans", "Unifont"),
+)
+"""Fonts of other scripts, as the usual systems call them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +92,26 @@ def plain(text: str, *, longest: int = 26) -> str:
     return line if len(line) <= longest else line[: longest - 1] + "…"
 
 
+@functools.cache
+def families() -> tuple[str, ...]:
+    """The first font, and those installed here that have what it lacks: the first that has a character draws it."""
+    from matplotlib import font_manager
+
+    installed = {font.name for font in font_manager.fontManager.ttflist}
+    return (FIRST, *(name for name in FURTHER if name in installed))
+
+
 def png(figure: "Figure") -> bytes:
-    """The figure as PNG bytes, without a date or a version in it; scripts the font lacks are drawn as boxes."""
+    """The figure as PNG bytes, without a date or a version in it; scripts that no font here knows are boxes."""
+    from matplotlib import rc_context
     from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.text import Text
 
     FigureCanvasAgg(figure)
     buffer = io.BytesIO()
-    with warnings.catch_warnings():
+    for text in figure.findobj(Text):
+        text.set_fontfamily(list(families()))
+    with warnings.catch_warnings(), rc_context({"font.family": list(families())}):
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
         figure.savefig(buffer, format="png", facecolor=figure.get_facecolor(), metadata={"Software": None})
     return buffer.getvalue()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from coresift.errors import TrainingError
+from coresift.errors import ModelError, TrainingError
 from coresift.models.load import load_model
 from coresift.models.lora import attach_lora
 from coresift.models.render import Rendered, refuse_longer
@@ -100,7 +100,7 @@ def build_trainer(
     Raises:
         DataError: If a row is longer than the model takes.
         TrainingError: If a row has tokens the model does not know.
-        ModelError: If the adapters do not fit the model.
+        ModelError: If the adapters do not fit the model, or a weight of it is not finite.
     """
     from datasets import Dataset
     from transformers.trainer_callback import PrinterCallback
@@ -108,6 +108,7 @@ def build_trainer(
     from coresift.training.weighted import WeightedCollator, WeightedTrainer
 
     check_rows(model, rows)
+    check_weights(model)
     if settings.tuning != "full":
         model = attach_lora(model, settings.lora, seed=seed)
     in_loss = weights if settings.weighting == "loss" else np.ones(len(rows))
@@ -141,6 +142,16 @@ def check_rows(model: Any, rows: Sequence[Rendered]) -> None:
             f"example {largest.id} has token {max(largest.tokens)}, but the model knows {known} tokens. "
             "Use the tokenizer that belongs to the model."
         )
+
+
+def check_weights(model: Any) -> None:
+    """Raise ModelError if a weight of the base model is not finite: its losses would not be either."""
+    for name, weight in model.named_parameters():
+        if weight.is_floating_point() and not bool(torch.isfinite(weight).all()):
+            raise ModelError(
+                f"the weight {name} of the base model is not finite. The model is damaged, or was saved in a dtype "
+                "that cannot hold it. Use another copy of it."
+            )
 
 
 def data_order(rows: Sequence[Rendered], weights: np.ndarray, settings: TrainSettings, seed: int) -> EpochOrder:

@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +10,7 @@ from torch import Tensor
 
 from coresift import files
 from coresift.errors import TrainingError
+from coresift.fingerprints import checksum
 
 if TYPE_CHECKING:
     from torch import nn
@@ -68,26 +69,40 @@ class Checkpoint:
 
     @cached_property
     def summary(self) -> dict[str, Any]:
-        """What training.json says: seconds, tokens, steps, losses, and what the run depended on.
+        """What training.json says: seconds, tokens, steps, losses, what the run depended on, checksums of its files.
 
         Raises:
-            TrainingError: If the run is not finished.
+            TrainingError: If the run is not finished, or training.json is damaged.
         """
         if not (self.folder / DONE).is_file():
             raise TrainingError(
                 f"{self.folder}: no {DONE}, so no training run has finished here. Run the training first."
             )
-        return dict(json.loads((self.folder / DONE).read_text(encoding="utf-8")))
+        found = files.read_object(self.folder / DONE)
+        if "tuning" not in found or "fingerprint" not in found:
+            raise TrainingError(f"{self.folder / DONE}: cut or damaged. Remove {self.folder} and train again.")
+        return found
 
     @property
     def adapter(self) -> Path | None:
-        """Folder of the adapter; None after full tuning."""
-        return self.folder / "adapter" if self.summary["tuning"] != "full" else None
+        """Folder of the adapter; None after full tuning. Raises TrainingError if a file of it is damaged."""
+        return self._intact("adapter") if self.summary["tuning"] != "full" else None
 
     @property
     def model(self) -> Path | None:
-        """Folder of the tuned model; None after adapter tuning."""
-        return self.folder / "model" if self.summary["tuning"] == "full" else None
+        """Folder of the tuned model; None after adapter tuning. Raises TrainingError if a file of it is damaged."""
+        return self._intact("model") if self.summary["tuning"] == "full" else None
+
+    def _intact(self, part: str) -> Path:
+        """A file or folder of the result, once its files are those that training wrote."""
+        for name, expected in self.summary.get("files", {}).items():
+            path = self.folder / name
+            if (name == part or name.startswith(f"{part}/")) and not (path.is_file() and _checksum(path) == expected):
+                raise TrainingError(
+                    f"{path}: not the file that training wrote (its SHA-256 is not the one in {DONE}). Restore it, or "
+                    f"remove {self.folder} and train again."
+                )
+        return self.folder / part
 
     @property
     def fingerprint(self) -> str:
@@ -95,7 +110,12 @@ class Checkpoint:
         return str(self.summary["fingerprint"])
 
     def moments(self) -> Moments:
-        """AdamW's state of the LoRA tensors at the end. Raises TrainingError after full tuning, which keeps none."""
+        """AdamW's state of the LoRA tensors at the end.
+
+        Raises:
+            TrainingError: After full tuning, which keeps none, or if the file is damaged.
+        """
+        self._intact(MOMENTS)
         return read_moments(self.folder)
 
     @property
@@ -103,7 +123,7 @@ class Checkpoint:
         """The ends of all epochs, in order.
 
         Raises:
-            TrainingError: If they were not kept (`keep_epochs`), or one was removed.
+            TrainingError: If they were not kept (`keep_epochs`), or one was removed or damaged.
         """
         rates = self.summary.get("learning_rates")
         if rates is None:
@@ -112,6 +132,7 @@ class Checkpoint:
         for folder in folders:
             if not (folder / MOMENTS).is_file():
                 raise TrainingError(f"{folder}: the end of this epoch is gone. Remove {self.folder} and train again.")
+            self._intact(f"{EPOCHS}/{folder.name}")
         names = [f"{self.fingerprint}-epoch-{number}" for number in range(1, len(rates))]
         ends = zip([*folders, self.folder], rates, [*names, self.fingerprint], strict=True)
         return tuple(Epoch(folder, rate, name) for folder, rate, name in ends)
@@ -122,15 +143,36 @@ class Checkpoint:
         return Epoch(self.folder, 1.0, self.fingerprint)
 
 
+def checksums(folder: Path) -> dict[str, str]:
+    """SHA-256 of every file of a result, by its path in the run's folder."""
+    parts = [path for name in ("adapter", "model", EPOCHS) for path in (folder / name).rglob("*")]
+    found = sorted(path for path in [*parts, folder / MOMENTS] if path.is_file())
+    return {path.relative_to(folder).as_posix(): checksum(path) for path in found}
+
+
+def _checksum(path: Path) -> str:
+    status = path.stat()
+    return _known_checksum(path, status.st_size, status.st_mtime_ns)
+
+
+@lru_cache(maxsize=4096)
+def _known_checksum(path: Path, size: int, changed: int) -> str:
+    """Remembered while size and time of change stay: large weights are read once per process."""
+    return checksum(path)
+
+
 def read_moments(folder: Path) -> Moments:
-    """AdamW's state beside an adapter. Raises TrainingError if there is none."""
+    """AdamW's state beside an adapter. Raises TrainingError if there is none, ModelError if the file is cut."""
     from safetensors import safe_open
+
+    from coresift.models.intact import check_file
 
     path = folder / MOMENTS
     if not path.is_file():
         raise TrainingError(
             f"{folder}: no {MOMENTS}; AdamW's moments are kept by adapter tuning only. Use tuning=lora."
         )
+    check_file(path, "Restore the file, or train again.")
     with safe_open(path, framework="pt") as stored:
         step = int(stored.metadata()["step"])
         names = json.loads(stored.metadata()["order"])

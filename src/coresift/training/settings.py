@@ -9,6 +9,12 @@ from coresift.models.lora import LoraSettings
 from coresift.settings import Settings
 from coresift.training.rates import Schedule
 
+CALMER = (
+    "Lower the learning rate (train.learning_rate, of a warm-up warmup.train.learning_rate), or compute in float32 "
+    "(precision: float32 beside it)."
+)
+"""What helps where training leaves the finite numbers."""
+
 
 class TrainSettings(Settings):
     """How a model is tuned."""

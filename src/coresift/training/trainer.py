@@ -1,7 +1,6 @@
 """One training run: from a base model and weighted rows to an adapter or a tuned model, resumable at any moment."""
 
 import contextlib
-import json
 import random
 import shutil
 import time
@@ -21,9 +20,9 @@ from coresift.models.lora import save_adapter, save_model
 from coresift.models.quiet import quiet
 from coresift.models.render import Rendered
 from coresift.training.build import build_trainer, load_base, precision, steps, steps_of_epoch
-from coresift.training.checkpoints import DONE, MOMENTS, Checkpoint, moments_of, write_moments
+from coresift.training.checkpoints import DONE, MOMENTS, Checkpoint, checksums, moments_of, write_moments
 from coresift.training.costs import training_flops
-from coresift.training.settings import TrainSettings
+from coresift.training.settings import CALMER, TrainSettings
 
 if TYPE_CHECKING:
     from coresift.training.weighted import WeightedTrainer
@@ -161,7 +160,7 @@ def claim(out: Path, inputs: dict[str, Any]) -> bool:
     if not note.is_file():
         files.write_json(note, inputs)
         return False
-    found = json.loads(note.read_text(encoding="utf-8"))
+    found = files.read_object(note)
     differences = both_sides(found, inputs, holder="the folder")
     if differences:
         raise TrainingError(
@@ -183,7 +182,8 @@ def newest(folder: Path) -> tuple[str | None, float]:
     """The newest whole checkpoint and the seconds it took; (None, 0) when there is none."""
     from coresift.training.callbacks import MARK
 
-    marks = [json.loads(path.read_text(encoding="utf-8")) for path in folder.glob(f"checkpoint-*/{MARK}")]
+    marks = [files.read_object(path) for path in folder.glob(f"checkpoint-*/{MARK}")]
+    marks = [mark for mark in marks if "step" in mark and "seconds" in mark]  # a damaged mark marks nothing
     if len(marks) == 0:
         return None, 0.0
     newest = max(marks, key=lambda mark: mark["step"])
@@ -216,19 +216,20 @@ def finish(
     if settings.tuning == "full":
         save_model(model, trainer.processing_class, out / "model")  # type: ignore[arg-type,unused-ignore]
     else:
-        save_adapter(model, out / "adapter")
+        save_adapter(model, out / "adapter", base=inputs["model"])
         write_moments(out / MOMENTS, moments_of(trainer.optimizer, model))
     result = out / ("model" if settings.tuning == "full" else "adapter")
     weights = fingerprints.of_folder(result, "*.safetensors")
     summary = _summary(trainer, model, rows, settings, seen) | {"seconds": round(seconds, 3)}
-    files.write_json(out / DONE, summary | {"fingerprint": fingerprints.of_json([inputs, weights]), "inputs": inputs})
+    known = {"fingerprint": fingerprints.of_json([inputs, weights]), "inputs": inputs, "files": checksums(out)}
+    files.write_json(out / DONE, summary | known)
     shutil.rmtree(out / PARTS, ignore_errors=True)
 
 
 def _check_finite(model: torch.nn.Module, step: int) -> None:
     for name, weight in model.named_parameters():
         if weight.requires_grad and not bool(torch.isfinite(weight).all()):
-            raise TrainingError(f"{name} is not finite after step {step}. Lower train.learning_rate.")
+            raise TrainingError(f"{name} is not finite after step {step}. {CALMER}")
 
 
 def _summary(

@@ -24,6 +24,7 @@ from coresift.models.batches import Batch, collate
 from coresift.models.losses import token_nll
 from coresift.models.render import Rendered
 from coresift.training.order import EpochOrder
+from coresift.training.settings import CALMER
 
 
 class WeightedCollator:
@@ -119,10 +120,8 @@ class WeightedTrainer(SFTTrainer):
             super()._save_checkpoint(model, trial)
 
     def _refuse(self, loss: float) -> None:
-        raise TrainingError(
-            f"the training loss is {loss} at step {self.state.global_step} of {self.state.max_steps}. "
-            "Lower train.learning_rate, or use train.precision=float32."
-        )
+        where = f"at step {self.state.global_step} of {self.state.max_steps}"
+        raise TrainingError(f"the training loss is {loss} {where}. {CALMER}")
 
     def _get_train_sampler(self, train_dataset: Any = None) -> EpochOrder:
         return self.order
