@@ -127,12 +127,15 @@ class Plan:
         examples: Expected number of examples trained on in them, repeats counted.
         distinct: How many different examples the run can reach at most.
         warning: Why the budget may not be met; empty when nothing speaks against it.
+        repeats: Whether every round trains on the same examples. How far a run is then counts in rounds, since the
+            first of them already spends the budget.
     """
 
     rounds: int
     examples: int
     distinct: int
     warning: str = ""
+    repeats: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)

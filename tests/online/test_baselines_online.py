@@ -105,5 +105,5 @@ def test_picks_that_cannot_be_trained_on_are_left_out_and_said() -> None:
 
 
 def test_something_that_selects_nothing_is_no_selector() -> None:
-    with pytest.raises(ValueError, match="selector"):
+    with pytest.raises(SettingsError, match="selector"):
         Static(selector="random")  # type: ignore[arg-type]

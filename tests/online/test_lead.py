@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from coresift.errors import SelectionError
+from coresift.errors import SelectionError, SettingsError
 from coresift.online import Lead
 from coresift.policy import Observation, OnlineProblem, Round, State
 
@@ -355,5 +355,5 @@ def test_more_clusters_than_different_difficulties_is_an_error() -> None:
 
 @pytest.mark.parametrize("wrong", [{"b": 1.0}, {"b": "best"}, {"gamma": 0.0}, {"rate": 0.0}, {"clusters": 0}, {"k": 7}])
 def test_settings_out_of_range_are_refused(wrong: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=next(iter(wrong))):
+    with pytest.raises(SettingsError, match=next(iter(wrong))):
         Lead(**wrong)

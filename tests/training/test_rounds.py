@@ -22,7 +22,9 @@ from coresift.models.lora import LoraSettings
 from coresift.models.losses import response_losses
 from coresift.models.render import Rendered, Renderer
 from coresift.models.rendered_pool import render_pool
+from coresift.online import Static
 from coresift.policy import OnlineProblem, Plan, Round
+from coresift.selectors import Random
 from coresift.training import rounds as module
 from coresift.training.rounds import Rounds, check_agreement, plan_in_words, train_rounds
 from coresift.training.settings import LoopSettings, TrainSettings
@@ -144,6 +146,16 @@ def test_the_rate_falls_over_all_rounds_to_zero_at_the_budget(base: Path, rows: 
     assert [each["learning_rate"] for each in linear.trace] == pytest.approx([0.009, 0.005, 0.002])
     steps = run(base, rows, tmp_path / "b", Highest(size=8), loop=LoopSettings(schedule="steps"))
     assert [each["learning_rate"] for each in steps.trace] == pytest.approx([0.01] * 3)
+
+
+def test_the_rate_of_epochs_of_one_subset_falls_over_all_of_them(
+    base: Path, rows: list[Rendered], tmp_path: Path
+) -> None:
+    flat = SMALL.model_copy(update={"warmup_ratio": 0.0})
+    done = run(base, rows, tmp_path, Static(selector=Random(), epochs=3), settings=flat)
+    rates = [each["learning_rate"] for each in done.trace]
+    # five steps an epoch: the first epoch would spend the budget, were it counted in different examples
+    assert rates == pytest.approx([0.01 * (1 - (5 * epoch + 2) / 15) for epoch in range(3)], rel=1e-6)
 
 
 def test_proposed_weights_reach_the_loss_as_in_every_other_training(
@@ -276,6 +288,7 @@ from round_policies import Highest
 from coresift.models.lora import LoraSettings
 from coresift.models.render import Renderer
 from coresift.models.rendered_pool import render_pool
+from coresift.online import Static
 from coresift.policy import OnlineProblem
 from coresift.training.rounds import train_rounds
 from coresift.training.settings import TrainSettings

@@ -38,7 +38,8 @@ class Static(Settings):
         kept, budget = int(_usable(state).sum()), state.problem.budget
         short = f"the budget is {budget}, but {self.selector.name} gave {kept} examples that can be trained on"
         rounds = self.epochs - state.round
-        return Plan(rounds=rounds, examples=rounds * kept, distinct=kept, warning=short if kept < budget else "")
+        warning = short if kept < budget else ""
+        return Plan(rounds=rounds, examples=rounds * kept, distinct=kept, warning=warning, repeats=True)
 
     def propose(self, state: State) -> Round | None:
         """The whole selection, in the order picked; its weights are among the facts."""

@@ -174,6 +174,7 @@ class _Loop:
         self._rows, self._policy, self._state, self._out = rows, policy, start, out
         self._settings, self._loop, self._seed = settings, loop, seed
         self._goal = max(1, min(start.problem.budget, plan.distinct))
+        self._epochs = start.round + plan.rounds if plan.repeats else 0
         self._steps = planned_steps(plan, settings)
         self._rates = Rates(loop.schedule, rising=rising_steps(settings, self._steps))
         self._label = label
@@ -238,12 +239,15 @@ class _Loop:
             return False
         check_agreement(proposal)
         before = self._state
-        spent = len(np.union1d(before.selected, proposal.indices))
+        spent = before.spent, len(np.union1d(before.selected, proposal.indices))
+        far = [part / self._goal for part in spent]
+        if self._epochs > 0:
+            far = [(number + part) / self._epochs for part in (0, 1)]
         self._rates.begin(
             first=trainer.state.global_step,
             steps=math.ceil(len(proposal.indices) / self._settings.batch_size),
-            spent_before=before.spent / self._goal,
-            spent_after=spent / self._goal,
+            spent_before=far[0],
+            spent_after=far[1],
         )
         weights = proposal.facts.get("weights") if self._settings.weighting == "loss" else None
         seen = trainer.train_round(number, proposal.indices, arm=proposal.facts.get("arm"), weights=weights)
