@@ -116,6 +116,21 @@ def test_another_target_costs_no_pass_over_the_pool(recipe: dict[str, Any], targ
     assert run.inputs.subtasks == ("a", "b")  # no column: the sources
 
 
+@pytest.mark.parametrize("of", ["head", "linear"])
+def test_cheaper_gradients_are_compared_too_and_those_of_the_untuned_model_need_no_warm_up(
+    of: str, recipe: dict[str, Any], target: Path
+) -> None:
+    run = opened(recipe, target, {"name": "target-match", "dim": 256, "of": of, "preconditioner": "none"})
+    coreset = select(run, say=quiet)
+    assert len(coreset) == 6 and max(coreset.diagnostics["scores"]) <= 1.0
+    assert made(run)["gradients"] == 2 and ("warm-up" in run.costs) == (of == "head")
+
+
+def test_less_can_look_at_the_last_layers_alone(recipe: dict[str, Any], target: Path) -> None:
+    run = opened(recipe, target, {**METHODS["less"], "layers": "last-1"}, extract={"shard_rows": 8, "keep": "scores"})
+    assert len(select(run, say=quiet)) == 6
+
+
 def test_target_match_shares_the_gradients_of_brief(recipe: dict[str, Any], target: Path) -> None:
     brief = {"name": "brief", "dim": 256, "preconditioner": "adam", "alpha": 0.5}
     one = opened(recipe, None, brief, out=str(target.parent / "runs" / "brief"))

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from coresift import InMemoryFeatures, select
-from coresift.errors import SelectionError
+from coresift.errors import SelectionError, SettingsError
 from coresift.features.targets import GradientSimilaritySpec
 from coresift.selectors import Bm25, Less, RdsPlus, TargetMatch
 from coresift.targets.influence import influence, mean_rows
@@ -105,6 +105,17 @@ def test_smaller_budgets_are_prefixes_with_their_own_counts() -> None:
     small, large = chosen(RdsPlus(), WORKED, [1, 3], SUBTASKS)
     assert small.indices.tolist() == large.indices.tolist()[:1] and small.weights.tolist() == [3.0]
     assert small.diagnostics["subtasks"] == {"one": 0, "two": 1}
+
+
+def test_gradients_that_cannot_be_had_are_refused_by_the_settings() -> None:
+    with pytest.raises(
+        SettingsError, match="checkpoints is 'epochs' and of is 'head'.* Set checkpoints=last or of=lora"
+    ):
+        Less(of="head", preconditioner="none")
+    with pytest.raises(SettingsError, match="preconditioner is 'adam' and of is 'linear'.* Set preconditioner=none"):
+        TargetMatch(of="linear")
+    spec = TargetMatch(of="linear", preconditioner="none", layers="last-2").part("following")
+    assert spec.pool_gradients == spec.target_gradients and spec.pool_gradients.layers == "last-2"
 
 
 def test_what_is_alike_in_both_sides_of_less_is_said_by_its_specs() -> None:

@@ -4,11 +4,12 @@ A column is a target example, in the order of the target set; where an array say
 in the order of their first examples.
 """
 
-from typing import Literal
+from typing import ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from coresift.features.specs import FeatureSpec, GradientSpec, Loss, Preconditioner
+from coresift.errors import SettingsError
+from coresift.features.specs import ALL_LAYERS, LAYERS, FeatureSpec, GradientSpec, Loss, Of, Preconditioner
 from coresift.features.utilities import Text
 
 Checkpoints = Literal["last", "epochs"]
@@ -40,7 +41,13 @@ class GradientSimilaritySpec(TargetSpec):
         checkpoints: `last`, or `epochs`: the end of every epoch, weighted by the epoch's mean learning rate.
         average: `cosines` has one column per target example; `gradients` averages the target's projected gradients
             within a sub-task first, and has one column per sub-task.
+        of, layers: Whose weights, as in `GradientSpec`.
+
+    Raises:
+        SettingsError: If the gradients make no sense, or `epochs` are asked of weights other than the adapter.
     """
+
+    later: ClassVar[tuple[str, ...]] = ("of", "layers")
 
     loss: Loss = "response"
     dim: int = Field(8192, ge=1)
@@ -49,6 +56,18 @@ class GradientSimilaritySpec(TargetSpec):
     checkpoints: Checkpoints = "last"
     average: Average = "cosines"
     seed: int = Field(0, ge=0)
+    of: Of = "lora"
+    layers: str = Field(ALL_LAYERS, pattern=LAYERS)
+
+    @model_validator(mode="after")
+    def _gradients_make_sense(self) -> "GradientSimilaritySpec":
+        _ = self.pool_gradients, self.target_gradients  # their own checks speak before any work is done
+        if self.checkpoints == "epochs" and self.of != "lora":
+            raise SettingsError(
+                f"checkpoints is 'epochs' and of is {self.of!r}: what is kept of an epoch is its adapter. Set "
+                "checkpoints=last or of=lora."
+            )
+        return self
 
     @property
     def key(self) -> str:
@@ -64,12 +83,22 @@ class GradientSimilaritySpec(TargetSpec):
     @property
     def pool_gradients(self) -> GradientSpec:
         """What is taken of a pool example at a checkpoint."""
-        return GradientSpec(loss=self.loss, dim=self.dim, preconditioner=self.preconditioner, seed=self.seed)
+        return self._gradients(self.preconditioner)
 
     @property
     def target_gradients(self) -> GradientSpec:
         """What is taken of a target example at a checkpoint."""
-        return self.pool_gradients.model_copy(update={"preconditioner": self.target_preconditioner})
+        return self._gradients(self.target_preconditioner)
+
+    def _gradients(self, preconditioner: Preconditioner) -> GradientSpec:
+        return GradientSpec(
+            loss=self.loss,
+            dim=self.dim,
+            preconditioner=preconditioner,
+            seed=self.seed,
+            of=self.of,
+            layers=self.layers,
+        )
 
 
 class HiddenSpec(FeatureSpec):

@@ -54,12 +54,11 @@ def similarities(run: Run, specs: Sequence[TargetSpec], *, say: Say = print) -> 
 
 def _by_gradients(run: Run, specs: Sequence[GradientSimilaritySpec], say: Say) -> FeatureStore:
     """Arrays that are made at the same checkpoints, in the same passes."""
-    warm = warm_up(run, say=say)
-    ends = warm.epochs if specs[0].checkpoints == "epochs" else (warm.last,)
+    ends = _ends(run, specs[0], say)
     identity = {
         **gradient_identity(run, specs[0].pool_gradients, ends[-1]),
         **run.inputs.target_identity,
-        "ends": [[end.fingerprint, end.learning_rate] for end in ends],
+        "ends": [None if end is None else [end.fingerprint, end.learning_rate] for end in ends],
         **({"subtasks": of_json(list(run.inputs.subtasks or ()))} if specs[0].by_subtask else {}),
     }
     artefacts = {
@@ -84,7 +83,7 @@ def _by_gradients(run: Run, specs: Sequence[GradientSimilaritySpec], say: Say) -
             subtasks=run.inputs.subtasks or (),
             keep=kept,
             say=say if not kept else None,
-            account=shared(works),
+            account=shared(works, [1 / len(works)] * len(works)),
         )
         at = f"{len(ends)} checkpoints" if len(ends) > 1 else "one checkpoint"
         say(_told(run, f"gradients at {at}"))
@@ -95,20 +94,27 @@ def _by_gradients(run: Run, specs: Sequence[GradientSimilaritySpec], say: Say) -
     return opened(run, artefacts, identity)
 
 
+def _ends(run: Run, spec: GradientSimilaritySpec, say: Say) -> tuple[Epoch | None, ...]:
+    """Where gradients are taken; None for the untuned model."""
+    if not spec.pool_gradients.on_adapter:
+        return (None,)
+    warm = warm_up(run, say=say)
+    return warm.epochs if spec.checkpoints == "epochs" else (warm.last,)
+
+
 def _place(number: int, of: int) -> str:
     return "features" if number == of else f"features/epoch-{number}"
 
 
-def _points(run: Run, ends: Sequence[Epoch], specs: Sequence[GradientSimilaritySpec]) -> list[At]:
+def _points(run: Run, ends: Sequence[Epoch | None], specs: Sequence[GradientSimilaritySpec]) -> list[At]:
     """One model for all checkpoints; what differs is put in place."""
     looked: list[GradientSpec] = [each for spec in specs for each in (spec.pool_gradients, spec.target_gradients)]
     model = model_of(run, looked, ends[-1])
+    alone = len(ends) == 1
     return [
-        At(
-            extractor_of(run, model, looked, end),
-            adapter_weights(end.adapter) if len(ends) > 1 else None,
-            end.learning_rate,
-        )
+        At(extractor_of(run, model, looked, end))
+        if end is None or alone
+        else At(extractor_of(run, model, looked, end), adapter_weights(end.adapter), end.learning_rate)
         for end in ends
     ]
 

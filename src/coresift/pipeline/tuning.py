@@ -32,7 +32,9 @@ def warmup(run: Run, *, say: Say = print) -> Checkpoint | None:
     """Train LoRA on a random part of the candidates; None when the method needs none."""
     scored = any(isinstance(spec, LossSpec) and spec.warmup for spec in run.recipe.required)
     tapped = any(spec.on_adapter for spec in gradient_specs(run))
-    compared = any(isinstance(spec, GradientSimilaritySpec) for spec in run.recipe.required)
+    compared = any(
+        isinstance(spec, GradientSimilaritySpec) and spec.pool_gradients.on_adapter for spec in run.recipe.required
+    )
     needed = tapped or compared or scored or asks_the_warm_up(run)
     return warm_up(run, say=say) if needed else None
 

@@ -7,9 +7,9 @@ as in the paper.
 
 from typing import ClassVar
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from coresift.features.specs import Preconditioner
+from coresift.features.specs import ALL_LAYERS, LAYERS, Of, Preconditioner
 from coresift.features.targets import Average, Checkpoints, GradientSimilaritySpec
 from coresift.targeted import Targeted
 
@@ -21,6 +21,7 @@ class Less(Targeted):
         dim, sketch_seed: Of the projection.
         preconditioner: Of the pool's gradients; the target's are plain.
         checkpoints: The end of every epoch of the warm-up, weighted by learning rate, or the last alone.
+        of, layers: Whose weights, as in `GradientSpec`; `epochs` and Adam need the adapter's.
         average: `cosines` or `gradients`, as in `GradientSimilaritySpec`.
     """
 
@@ -30,6 +31,13 @@ class Less(Targeted):
     checkpoints: Checkpoints = "epochs"
     average: Average = "cosines"
     sketch_seed: int = Field(0, ge=0)
+    of: Of = "lora"
+    layers: str = Field(ALL_LAYERS, pattern=LAYERS)
+
+    @model_validator(mode="after")
+    def _gradients_make_sense(self) -> "Less":
+        _ = self.similarity  # its own checks speak before any work is done
+        return self
 
     @property
     def similarity(self) -> GradientSimilaritySpec:
@@ -40,4 +48,6 @@ class Less(Targeted):
             checkpoints=self.checkpoints,
             average=self.average,
             seed=self.sketch_seed,
+            of=self.of,
+            layers=self.layers,
         )

@@ -6,10 +6,10 @@ comparing the parts apart lets both count. Equations: docs/methods/target-match.
 
 from typing import ClassVar
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from coresift.errors import SelectionError
-from coresift.features.specs import FeatureSpec, Loss, Preconditioner
+from coresift.features.specs import ALL_LAYERS, LAYERS, FeatureSpec, Loss, Of, Preconditioner
 from coresift.features.targets import GradientSimilaritySpec
 from coresift.problem import Problem, Selection
 from coresift.targeted import Targeted
@@ -22,6 +22,7 @@ class TargetMatch(Targeted):
         following: Weight of the following part, from 0 to 1; the knowledge part has the rest.
         dim, sketch_seed: Of the projection.
         preconditioner: Of the pool's gradients; the target's are plain.
+        of, layers: Whose weights, as in `GradientSpec`; Adam needs the adapter's.
     """
 
     name: ClassVar[str] = "target-match"
@@ -29,11 +30,23 @@ class TargetMatch(Targeted):
     dim: int = Field(8192, ge=1)
     preconditioner: Preconditioner = "adam"
     sketch_seed: int = Field(0, ge=0)
+    of: Of = "lora"
+    layers: str = Field(ALL_LAYERS, pattern=LAYERS)
+
+    @model_validator(mode="after")
+    def _gradients_make_sense(self) -> "TargetMatch":
+        _ = self.similarity  # its own checks speak before any work is done
+        return self
 
     def part(self, loss: Loss) -> GradientSimilaritySpec:
         """Cosines of the gradients of one part."""
         return GradientSimilaritySpec(
-            loss=loss, dim=self.dim, preconditioner=self.preconditioner, seed=self.sketch_seed
+            loss=loss,
+            dim=self.dim,
+            preconditioner=self.preconditioner,
+            seed=self.sketch_seed,
+            of=self.of,
+            layers=self.layers,
         )
 
     @property
