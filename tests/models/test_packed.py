@@ -1,5 +1,6 @@
 """Packed conversations are the conversations: in memory, on disk, and through any longest length."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,9 +9,14 @@ import tiny
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from coresift.data.pool import Example, Message, Pool
+from coresift.execution.local import LocalExecutor
+from coresift.execution.processes import ProcessExecutor
+from coresift.models import rendering
 from coresift.models.packed import Packed, Packing
 from coresift.models.render import Rendered, Renderer, RenderFault
-from coresift.models.rendered_pool import pack_pool, render_pool, seen_as
+from coresift.models.rendered_pool import render_pool, seen_as
+from coresift.models.rendering import pack_pool
 
 RENDERER = Renderer(tiny.tokenizer(), max_tokens=80)
 ROWS = st.lists(
@@ -58,6 +64,58 @@ def test_another_longest_length_needs_no_other_rendering() -> None:
     packed = pack_pool(pool, RENDERER)
     longer = render_pool(pool, Renderer(tiny.tokenizer(), max_tokens=4096))
     assert seen_as(pool, packed, 4096).rows == longer.rows and longer.excluded == ()
+
+
+@pytest.mark.parametrize("made", [[], [3], [1, 7, 2], [8, 8]])
+def test_parts_are_joined_to_what_they_are_packed_at_once(made: list[int]) -> None:
+    rows = [tiny_row(place) for place in range(sum(made) + 1)]
+    ends = np.cumsum([*made, 1]).tolist()
+    parts = [packed_of(rows[begin:end]) for begin, end in zip([0, *ends], ends, strict=False)]
+    joined, whole = Packed.joined(parts), packed_of(rows)
+    assert same(joined, whole)
+
+
+def tiny_row(place: int) -> Rendered | RenderFault:
+    """Every fifth is a fault, one has a token that needs four bytes."""
+    if place % 5 == 2:
+        return RenderFault(f"e{place}", "no words")
+    tokens = tuple(range(place + 1)) if place != 6 else (1 << 17,)
+    return Rendered(f"e{place}", tokens, tuple(token % 3 == 1 for token in tokens), {"moved": 1})
+
+
+def packed_of(rows: list[Rendered | RenderFault]) -> Packed:
+    packing = Packing()
+    for row in rows:
+        packing.add(row if isinstance(row, Rendered) else None)
+    faults = {place: row for place, row in enumerate(rows) if isinstance(row, RenderFault)}
+    return packing.packed(faults, {"moved": len(rows) - len(faults)} if len(rows) > len(faults) else {})
+
+
+def same(left: Packed, right: Packed) -> bool:
+    arrays = ("tokens", "masks", "starts")
+    equal = [np.array_equal(getattr(left, name), getattr(right, name)) for name in arrays]
+    kinds = [getattr(left, name).dtype == getattr(right, name).dtype for name in arrays]
+    return all(equal + kinds) and left.faults == right.faults and left.notes == right.notes
+
+
+def test_several_processes_render_what_one_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rendering, "PART", 16)
+    refused = Example(id="odd", messages=(Message("system", "Be brief."), *tiny.pool(1)[0].messages))
+    renderer = Renderer(tiny.tokenizer("gemma"), max_tokens=80)
+    pool = Pool([*tiny.pool(30), refused, *(replace(example, id=f"late-{example.id}") for example in tiny.pool(9))])
+    several, one = pack_pool(pool, renderer, ProcessExecutor(2)), pack_pool(pool, renderer, LocalExecutor())
+    assert same(several, one) and list(one.faults) == [30]
+
+
+def test_many_rows_are_rendered_by_every_core_unless_the_process_is_not_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rendering, "cores", lambda: 4)
+    asked = {"ours": True}
+    monkeypatch.setattr(rendering, "may_spawn", lambda: asked["ours"])
+    many = rendering._engine(rendering.MANY)
+    assert isinstance(many, ProcessExecutor) and many.workers == 4
+    assert isinstance(rendering._engine(rendering.MANY - 1), LocalExecutor)
+    asked["ours"] = False
+    assert isinstance(rendering._engine(rendering.MANY), LocalExecutor)
 
 
 def test_a_token_costs_at_most_five_bytes(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ facts.json                               faults by position, and what the templa
 """
 
 from array import array
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,6 +77,19 @@ class Packed:
             np.save(folder / f"{name}.npy", getattr(self, name), allow_pickle=False)
         faults = {str(place): [fault.id, fault.reason] for place, fault in self.faults.items()}
         files.write_json(folder / "facts.json", {"faults": faults, "notes": dict(self.notes)})
+
+    @classmethod
+    def joined(cls, parts: Sequence["Packed"]) -> "Packed":
+        """The conversations of several, one after the other."""
+        faults, notes, before = dict[int, RenderFault](), Counter[str](), 0
+        for part in parts:
+            faults |= {before + place: fault for place, fault in part.faults.items()}
+            notes.update(part.notes)
+            before += len(part)
+        lengths = np.concatenate([np.zeros(1, dtype=np.int64), *(part.lengths for part in parts)])
+        bits = [np.unpackbits(part.masks, count=int(part.starts[-1])) for part in parts]
+        tokens = np.concatenate([part.tokens for part in parts])
+        return cls(tokens, np.packbits(np.concatenate(bits)), np.cumsum(lengths), faults, dict(notes))
 
     @classmethod
     def load(cls, folder: Path) -> "Packed":

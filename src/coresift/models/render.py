@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from coresift.data.pool import Example, Message
 from coresift.errors import DataError, ModelError, RenderError
@@ -84,13 +84,17 @@ class Renderer:
     """
 
     def __init__(self, tokenizer: "PreTrainedTokenizerBase", *, max_tokens: int, template: str | None = None) -> None:
-        self.tokenizer, self.max_tokens = tokenizer, max_tokens
+        self.tokenizer, self.max_tokens, self._named = tokenizer, max_tokens, template
         added = getattr(tokenizer, "added_tokens_decoder", {})
         self._markers = {int(token) for token in added} | set(tokenizer.all_special_ids)
         texts = {str(token.content) for token in added.values()} | set(map(str, tokenizer.all_special_tokens))
         self._template = ChatTemplate(tokenizer, template)
         self._wording = Wording(self._template, sorted(texts), str(tokenizer.eos_token or ""))
         self._layouts = Layouts(self._wording)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """What it was made of: what it has found out does not travel."""
+        return _renderer, (self.tokenizer, self.max_tokens, self._named)
 
     @cached_property
     def _encoder(self) -> TextEncoder:
@@ -241,6 +245,10 @@ class Renderer:
 
     def _spelled(self, tokens: Sequence[int]) -> str:
         return str(self.tokenizer.decode(list(tokens), skip_special_tokens=False, clean_up_tokenization_spaces=False))
+
+
+def _renderer(tokenizer: "PreTrainedTokenizerBase", max_tokens: int, template: str | None) -> Renderer:
+    return Renderer(tokenizer, max_tokens=max_tokens, template=template)
 
 
 _PROBE = "Ab  cD\n\t(\u00e9 \u4e2d\u6587 9.5) don't\n\n    x"

@@ -1,6 +1,5 @@
 """A whole pool as tokens: rendered once, packed, and looked at through a longest length."""
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -8,12 +7,9 @@ import numpy as np
 
 from coresift.data.pool import Pool
 from coresift.errors import RenderError
-from coresift.models.packed import Packed, PackedRows, Packing
+from coresift.models.packed import Packed, PackedRows
 from coresift.models.render import Rendered, Renderer, RenderFault
-from coresift.progress import Progress
-
-BATCH = 256
-"""Conversations that are rendered and tokenised at once."""
+from coresift.models.rendering import pack_pool
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,22 +73,6 @@ class RenderedPool:
     def _fitting(self) -> np.ndarray:
         lengths = self.packed.lengths
         return (lengths > 0) & (lengths <= self.max_tokens)
-
-
-def pack_pool(pool: Pool, renderer: Renderer) -> Packed:
-    """Render every example, whatever its length; what cannot be rendered is among the faults."""
-    packing, faults, notes = Packing(), dict[int, RenderFault](), Counter[str]()
-    with Progress("rendering", len(pool), unit="examples") as progress:
-        for begin in range(0, len(pool), BATCH):
-            for place, row in enumerate(renderer.render_many(pool[begin : begin + BATCH]), start=begin):
-                if isinstance(row, RenderFault):
-                    faults[place] = row
-                    packing.add(None)
-                else:
-                    notes.update(row.notes)
-                    packing.add(row)
-            progress.reach(min(begin + BATCH, len(pool)))
-    return packing.packed(faults, notes)
 
 
 def render_pool(pool: Pool, renderer: Renderer, *, skip_bad_rows: bool = False) -> RenderedPool:

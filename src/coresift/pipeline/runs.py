@@ -22,7 +22,8 @@ from coresift.models.encoders import read_layout
 from coresift.models.load import resolve_device
 from coresift.models.packed import Packed
 from coresift.models.render import Renderer
-from coresift.models.rendered_pool import RenderedPool, pack_pool, seen_as
+from coresift.models.rendered_pool import RenderedPool, seen_as
+from coresift.models.rendering import pack_pool
 from coresift.models.sources import rendering_identity
 from coresift.notebook import facts_table
 from coresift.pipeline.config import Recipe
