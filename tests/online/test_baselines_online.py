@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from coresift.errors import SettingsError
 from coresift.features.memory import InMemoryFeatures
 from coresift.features.specs import GradientSpec
 from coresift.online import POLICIES, Lead, LossPerRound, RandomPerRound, Static

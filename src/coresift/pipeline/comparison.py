@@ -101,7 +101,7 @@ def _shared_work(planned: Sequence[Cell], folder: str) -> list[Shared]:
     draws: dict[int, list[Cell]] = {}
     for cell in planned:
         draws.setdefault(cell.draw, []).append(cell)
-    return [Shared(dict(of[0].recipe), f"{folder}/features/draw{draw}", _methods(of)) for draw, of in draws.items()]
+    return [Shared(dict(of[0].recipe), f"{folder}/draws/{draw}", _methods(of)) for draw, of in draws.items()]
 
 
 def _methods(of: Sequence[Cell]) -> tuple[str, ...]:
