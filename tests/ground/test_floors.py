@@ -158,6 +158,12 @@ def test_no_room_is_called_misc() -> None:
     assert set(ROOMS) & {"utils", "common", "helpers", "misc"} == set()
 
 
+def test_no_two_test_files_have_one_name() -> None:
+    """pytest imports them by their names alone."""
+    names = [path.name for path in Path(__file__).parents[1].rglob("test_*.py")]
+    assert sorted({name for name in names if names.count(name) > 1}) == []
+
+
 LIGHT = ("coresift", "coresift.data", "coresift.cli.main", "coresift.pipeline.recipes")
 """What help, settings and their errors need."""
 
