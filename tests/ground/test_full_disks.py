@@ -12,11 +12,11 @@ import tiny
 import torch
 from pyarrow import parquet
 from safetensors import SafetensorError
+from small_disk import small_disk
 
 from coresift import disk, files
 from coresift.disk import writing
 from coresift.errors import DiskError
-from small_disk import small_disk
 
 BIG = np.random.default_rng(0).integers(0, 255, 300_000).astype(np.uint8)
 

@@ -102,6 +102,7 @@ def _recipe(reading: dict[str, Any], model: str, budgets: list[str], out: Path, 
         "out": str(out),
         "pool": {**reading, "held_out": 0},
         "model": {"path": model},
+        "warmup": {"least_steps": 10},
         "method": {"name": method},
         "budget": budgets if len(budgets) > 1 else budgets[0],
     }

@@ -121,6 +121,9 @@ class WarmupSettings(Settings):
     train: Annotated[dict[str, Any], WithJsonSchema(_partial(TrainSettings))] = Field(
         {}, description="What differs from `train`, one epoch, LoRA, unweighted."
     )
+    least_steps: int = Field(
+        0, ge=0, description="Take a smaller batch where a small pool would give fewer optimizer steps; 0: as set."
+    )
 
 
 class ExtractSettings(Settings):

@@ -21,6 +21,7 @@ from coresift.pipeline.tuning import Say, gradient_specs
 from coresift.pipeline.verdicts import against_random
 from coresift.report.page import write_report
 from coresift.report.view import RunView
+from coresift.training.build import few_steps_in_words
 
 DRAWN_FROM = "drawn-from.json"
 
@@ -132,6 +133,9 @@ def _notes(run: Run, coreset: Coreset) -> list[str]:
         notes.append(f"{held_out} examples of the pool were held out at random for scoring and could not be chosen.")
     if run.inputs.not_drawn > 0:
         notes.append(f"{run.inputs.not_drawn} further examples were not drawn for pool.examples and not looked at.")
+    taken = files.read_object(run.folder / "warmup" / "training.json").get("steps")
+    warning = None if taken is None else few_steps_in_words(taken)
+    notes += [] if warning is None else [warning[0].upper() + warning[1:]]
     notes += run.inputs.notes
     notes += [sets.in_words(name, its, run.inputs.chosen_from) + "." for name, its in run.inputs.others.items()]
     if "pairs" in coreset.diagnostics:

@@ -15,6 +15,7 @@ from coresift.models.render import Rendered
 from coresift.pipeline.online_settings import NEEDS
 from coresift.pipeline.runs import Run
 from coresift.seeds import derive
+from coresift.training.build import few_steps_in_words, steps, with_steps
 from coresift.training.checkpoints import Checkpoint
 from coresift.training.settings import TrainSettings
 from coresift.training.trainer import train as fine_tune
@@ -49,6 +50,10 @@ def warm_up(run: Run, *, say: Say = print) -> Checkpoint:
     """The warm-up, whoever needs it; a finished one is returned as it is."""
     run.begin(say=say)
     rows, n = _warm_up_rows(run), len(run.inputs.rows)
+    settings = _warm_up_settings(run, rows)
+    warning = few_steps_in_words(steps(settings, len(rows)))
+    if warning is not None and not warm_up_artefact(run).is_whole:
+        say(f"warning: {warning}")
 
     def told(checkpoint: Checkpoint) -> str:
         return f"warm-up: LoRA on {len(rows)} random examples of {n}, {_steps(checkpoint)}, loss {_losses(checkpoint)}"
@@ -58,7 +63,7 @@ def warm_up(run: Run, *, say: Say = print) -> Checkpoint:
         rows,
         role="warmup",
         stage="warm-up",
-        settings=run.recipe.warmup_train,
+        settings=settings,
         seed=_warm_up_seed(run),
         told=told,
         say=say,
@@ -73,7 +78,12 @@ def training_seed(run: Run, name: str) -> int:
 
 def warm_up_artefact(run: Run) -> Artefact:
     """The warm-up, there or not."""
-    return _artefact(run, _warm_up_rows(run), None, run.recipe.warmup_train, _warm_up_seed(run))
+    rows = _warm_up_rows(run)
+    return _artefact(run, rows, None, _warm_up_settings(run, rows), _warm_up_seed(run))
+
+
+def _warm_up_settings(run: Run, rows: Sequence[Rendered]) -> TrainSettings:
+    return with_steps(run.recipe.warmup_train, len(rows), run.recipe.warmup.least_steps)
 
 
 def _warm_up_rows(run: Run) -> list[Rendered]:

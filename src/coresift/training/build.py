@@ -174,6 +174,35 @@ def steps_of_epoch(settings: TrainSettings, n: int) -> int:
     return math.ceil(n / settings.batch_size)
 
 
+FEW = 10
+"""Optimizer steps below which LoRA's B is still so near its start at zero that A has next to no gradient."""
+
+
+def with_steps(settings: TrainSettings, n: int, least: int) -> TrainSettings:
+    """The same settings with a batch small enough for `least` optimizer steps over n examples, where that can be.
+
+    >>> small = with_steps(TrainSettings(batch_size=128, micro_batch_size=4, epochs=1), n=20, least=10)
+    >>> small.batch_size, small.micro_batch_size, steps(small, 20)
+    (2, 2, 10)
+    """
+    batch = settings.batch_size
+    while batch > 1 and steps(settings.model_copy(update={"batch_size": batch}), n) < least:
+        batch -= 1
+    micro = max(size for size in range(1, settings.micro_batch_size + 1) if batch % size == 0)
+    return settings.model_copy(update={"batch_size": batch, "micro_batch_size": micro})
+
+
+def few_steps_in_words(taken: int) -> str | None:
+    """What follows for gradient features from a warm-up of so few optimizer steps; None where nothing does."""
+    if taken >= FEW:
+        return None
+    return (
+        f"the warm-up has {taken} optimizer step{'s' if taken > 1 else ''}, fewer than {FEW}: LoRA's B stays near its "
+        "start at zero, so the gradients of A nearly vanish and say little about the examples. Lower "
+        "warmup.train.batch_size, or raise warmup.fraction, warmup.train.epochs or warmup.train.learning_rate."
+    )
+
+
 def rising_steps(settings: TrainSettings, total: int) -> int:
     """Steps over which the rate rises: the ratio's share, rounded up; none where that is less than one step.
 
