@@ -30,7 +30,7 @@ def test_every_line_of_the_table_has_a_file_that_can_be_asked_for_help(bench, na
 def test_an_unknown_benchmark_is_named_with_the_nearest_known(bench) -> None:
     answer = bench("selecton")
     assert answer.code == 2
-    assert "bench selecton: no such benchmark. Did you mean 'selection'? Give one of: selection, memory" in answer.err
+    assert "bench selecton: no such benchmark. Did you mean 'selection'? Give one of: " in answer.err
     assert "Did you mean" not in bench("xyzzy").err
 
 

@@ -187,6 +187,13 @@ def test_tokenizer_without_bos_starts_knowledge_from_eos_then_pad_else_refuses()
         _ = Renderer(bare, max_tokens=9).start_token
 
 
+def test_batches_are_rendered_as_each_alone() -> None:
+    made, pool = renderer("qwen3"), tiny.pool(11)
+    batches = [pool[0:4], pool[4:8], pool[8:11]]
+    assert list(made.render_batches(batches)) == [made.render_many(batch) for batch in batches]
+    assert list(made.render_batches([])) == []
+
+
 def test_conversations_that_do_not_fit_are_left_out_never_cut() -> None:
     pool = Pool(
         [tiny.example("q", "short", id="a"), tiny.example("q", "long " * 60, id="b"), tiny.example("q", "ok", id="c")]

@@ -2,6 +2,7 @@
 
 BENCHES = {
     "start": "CPU and wall seconds of help, import and the message of a wrong setting, against another build",
+    "rows": "rendering a pool to tokens, in batches and on all cores, against one by one; reading it back",
     "selection": "search over alpha and greedy alone, against other implementations; --table for growth with the pool",
     "memory": "one whole BRIEF selection: seconds, peak memory, certificate",
     "certificate": "the gap after ever more steps of its ascent, on synthetic rows or the gradients of a run",

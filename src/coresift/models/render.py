@@ -6,7 +6,8 @@ takes the same target tokens, which is what makes response = knowledge + followi
 """
 
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -49,6 +50,10 @@ class Rendered:
     def n_targets(self) -> int:
         """How many tokens are predicted."""
         return sum(self.response)
+
+
+_Ahead = tuple[Sequence[Example], list[Layout | TemplateMismatch], Future[list[Encoded | UnicodeError]]]
+"""A batch that is laid out and being tokenised."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +163,34 @@ class Renderer:
     def render_many(self, examples: Sequence[Example]) -> list[Rendered | RenderFault]:
         """Tokens and mask of every conversation, or why it cannot be rendered; equal to one by one, and faster."""
         layouts = self._layouts.of(examples)
-        encoded = iter(self._encoder.encode([layout.text for layout in layouts if isinstance(layout, Layout)]))
+        return self._rows(examples, layouts, self._encoded(layouts))
+
+    def render_batches(self, batches: Iterable[Sequence[Example]]) -> Iterator[list[Rendered | RenderFault]]:
+        """As `render_many` gives for each batch; the next one is laid out while this one is tokenised.
+
+        Tokenising is compiled code on all cores, which leaves the interpreter free.
+        """
+        with ThreadPoolExecutor(max_workers=1) as beside:
+            ahead: _Ahead | None = None
+            for examples in batches:
+                layouts = self._layouts.of(examples)
+                tokenised = beside.submit(self._encoded, layouts)
+                if ahead is not None:
+                    yield self._rows(ahead[0], ahead[1], ahead[2].result())
+                ahead = examples, layouts, tokenised
+            if ahead is not None:
+                yield self._rows(ahead[0], ahead[1], ahead[2].result())
+
+    def _encoded(self, layouts: Sequence[Layout | TemplateMismatch]) -> list[Encoded | UnicodeError]:
+        return self._encoder.encode([layout.text for layout in layouts if isinstance(layout, Layout)])
+
+    def _rows(
+        self,
+        examples: Sequence[Example],
+        layouts: Sequence[Layout | TemplateMismatch],
+        texts: Sequence[Encoded | UnicodeError],
+    ) -> list[Rendered | RenderFault]:
+        encoded = iter(texts)
         return [
             RenderFault(example.id, str(layout))
             if isinstance(layout, TemplateMismatch)

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -66,14 +67,14 @@ class _Part(Sequence[Example]):
 def _packed(renderer: Renderer, part: Sequence[Example]) -> Packed:
     packing, faults, notes = Packing(), dict[int, RenderFault](), Counter[str]()
     examples = part[:]
-    for begin in range(0, len(examples), BATCH):
-        for place, row in enumerate(renderer.render_many(examples[begin : begin + BATCH]), start=begin):
-            if isinstance(row, RenderFault):
-                faults[place] = row
-                packing.add(None)
-            else:
-                notes.update(row.notes)
-                packing.add(row)
+    batches = (examples[begin : begin + BATCH] for begin in range(0, len(examples), BATCH))
+    for place, row in enumerate(chain.from_iterable(renderer.render_batches(batches))):
+        if isinstance(row, RenderFault):
+            faults[place] = row
+            packing.add(None)
+        else:
+            notes.update(row.notes)
+            packing.add(row)
     return packing.packed(faults, notes)
 
 
