@@ -102,12 +102,6 @@ def test_two_rounds_are_told_with_what_they_lose_against_greedy_on_the_whole_poo
     assert "loss percent" in answer.out and "20 picks of 400" in answer.out
 
 
-def test_gradients_compares_batches_with_one_by_one(bench) -> None:
-    answer = bench("gradients", "--examples", 3, "--repeats", 1, "--dims", 32)
-    assert answer.code == 0, answer.err
-    assert "gradients of 3 examples" in answer.out and "batched, projected to 32" in answer.out
-
-
 def test_the_pool_has_the_norms_asked_for() -> None:
     heavy, unit = pools.spaces(200, 16)[0], pools.spaces(200, 16, "unit")[0]
     torch.testing.assert_close(unit.norm(dim=1), torch.ones(200))

@@ -7,7 +7,8 @@ BENCHES = {
     "memory": "one whole BRIEF selection: seconds, peak memory, certificate",
     "certificate": "the gap after ever more steps of its ascent, on synthetic rows or the gradients of a run",
     "partition": "greedy in two rounds over parts of a pool: what they lose against greedy on all of it, and seconds",
-    "gradients": "per-example gradients, many per backward pass against one by one",
+    "gradients": "every kind of gradient pass against bare passes of the same batches, and against another build",
+    "fidelity": "what cheaper gradients keep of whole ones: distances, ranks, the objective of a coreset, its picks",
     "icl": "in-context utilities per second, the example's keys and values shared, against every pair encoded whole",
     "lead": "what choosing inside the training loop costs: the policy's seconds per round, seconds per optimizer step",
 }

@@ -38,7 +38,7 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def measure(asked: argparse.Namespace) -> Iterator[Table]:
     """One table per command."""
-    builds = [*([] if asked.against is None else [_checkout(asked.against)]), SOURCE]
+    builds = [*([] if asked.against is None else [checkout(asked.against)]), SOURCE]
     for name, arguments in COMMANDS.items():
         turns = [[_spent(source, arguments) for source in builds] for _ in range(asked.repeats + 1)][1:]
         yield Table(
@@ -62,7 +62,7 @@ def _row(name: str, source: Path, runs: Sequence[Spent]) -> Row:
     return Row(label, tuple(run.cpu for run in runs), facts)
 
 
-def _checkout(folder: Path) -> Path:
+def checkout(folder: Path) -> Path:
     """The folder of its sources. Raises SettingsError if there are none."""
     source = folder.expanduser().resolve() / "src"
     if not (source / "coresift" / "__init__.py").is_file():

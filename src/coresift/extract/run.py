@@ -120,12 +120,21 @@ class GradientExtractor:
                 projection.add(into[way], map, seen)
 
         with GradientTap(self.model, _maps(ways), take) as tap:
-            for places in fewest_padded([_length(row, loss) for row in rows], max_tokens=self.batch_tokens):
+            for places in self.batches(rows, loss):
                 into.update({way: each.new_zeros(len(places), way.dim) for way, each in out.items()})
                 tap.run(self.batch([rows[place] for place in places], loss))
                 for way, each in out.items():
                     each[torch.tensor(places, device=self.device)] = into[way]
         return out
+
+    def batches(self, rows: Sequence[Rendered], loss: Kind) -> list[list[int]]:
+        """Positions of `rows` that go through the model together."""
+        return fewest_padded([self.length(row, loss) for row in rows], max_tokens=self.batch_tokens)
+
+    @staticmethod
+    def length(row: Rendered, loss: Kind) -> int:
+        """Tokens of a row as the model is given it for one loss."""
+        return len(row.tokens) if loss == "response" else row.n_targets + 1
 
     def batch(self, rows: Sequence[Rendered], loss: Kind) -> Batch:
         """Rows as the model is given them for one loss."""
@@ -162,11 +171,7 @@ def propagated(specs: Iterable[GradientSpec]) -> list[Kind]:
 def tokens_read(rows: Iterable[Rendered], specs: Iterable[GradientSpec]) -> int:
     """Tokens that go through the model for `specs`, padding not counted."""
     losses = propagated(specs)
-    return sum(_length(row, loss) for row in rows for loss in losses)
-
-
-def _length(row: Rendered, loss: Kind) -> int:
-    return len(row.tokens) if loss == "response" else row.n_targets + 1
+    return sum(GradientExtractor.length(row, loss) for row in rows for loss in losses)
 
 
 def _maps(projections: Projections) -> dict[str, nn.Module]:

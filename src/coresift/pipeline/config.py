@@ -24,6 +24,7 @@ from coresift.training.settings import TrainSettings
 
 Share = Annotated[int, Field(ge=0, strict=True)] | Annotated[float, Field(ge=0, lt=1)]
 """A count (integer) or a fraction (float below 1) of the pool."""
+BATCH_TOKENS = 4096
 
 
 def _partial(settings: type[Settings]) -> dict[str, Any]:
@@ -129,13 +130,20 @@ class WarmupSettings(Settings):
 class ExtractSettings(Settings):
     """How features are computed; no value changes them beyond rounding."""
 
-    batch_tokens: int = Field(4096, ge=1, description="Examples x padded length of one backward pass.")
+    batch_tokens: Annotated[int, Field(ge=1)] | Literal["auto"] = Field(
+        BATCH_TOKENS, description="Examples x padded length of one pass; auto: for gradients what fits, else 4096."
+    )
     pair_tokens: int = Field(2048, ge=1, description="Rows x padded length of one forward pass of utilities.")
     shard_rows: int = Field(256, ge=1, description="Examples per file of the feature store: what a crash can cost.")
     keep: Literal["features", "scores"] = Field(
         "features",
         description="For methods with a target: features of the pool, for further targets, or similarities alone.",
     )
+
+    @property
+    def forward_tokens(self) -> int:
+        """Of passes whose batches are not fitted to the memory there is."""
+        return BATCH_TOKENS if self.batch_tokens == "auto" else self.batch_tokens
 
 
 class EvaluateSettings(Settings):

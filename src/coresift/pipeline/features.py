@@ -157,7 +157,7 @@ def _ratings(run: Run, spec: RatingSpec, say: Say) -> FeatureStore:
 
     def compute(store: FeatureStore, account: Account) -> None:
         model = load_model(name, dtype=run.recipe.model.dtype, device=run.recipe.model.device)
-        rater = Rater(model, Renderer(load_tokenizer(name), max_tokens=limit), run.recipe.extract.batch_tokens)
+        rater = Rater(model, Renderer(load_tokenizer(name), max_tokens=limit), run.recipe.extract.forward_tokens)
         extract_ratings(rater, run.inputs.chosen_from, store, spec, account=account)
         say(f"ratings: {store.n} examples, {len(spec.prompts)} questions each, by {spec.model or 'the base model'}")
 
@@ -182,7 +182,7 @@ def _losses(run: Run, spec: LossSpec, say: Say) -> FeatureStore:
             spec,
             start_token=renderer.start_token,
             pad_token=renderer.pad_token,
-            batch_tokens=run.recipe.extract.batch_tokens,
+            batch_tokens=run.recipe.extract.forward_tokens,
             account=account,
         )
         read = len(rows) - rows.count(None)

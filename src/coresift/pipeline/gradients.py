@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from coresift.artefacts.store import Artefact, Work
+from coresift.extract.batch_size import with_fitting_batches
 from coresift.extract.run import GradientExtractor, extract_gradients, propagated
 from coresift.extract.sketch import VERSION
 from coresift.features.implied import Implied, implying
@@ -91,7 +92,7 @@ def stored_gradients(
     def make(works: list[Work]) -> None:
         named = {work.artefact.name: work for work in works}
         missing = [spec for spec in specs if artefacts[spec].name in named]
-        extractor = extractor_of(run, model_of(run, missing, at), missing, at)
+        extractor = extractor_of(run, model_of(run, missing, at), missing, at, say=say)
         store = opened(run, artefacts, identity)
         cost = extract_gradients(
             extractor, run.inputs.rows, store, missing, say=say, account=shared(works, _parts(run, missing))
@@ -104,16 +105,21 @@ def stored_gradients(
     return opened(run, artefacts, identity)
 
 
-def extractor_of(run: Run, model: "nn.Module", specs: Sequence[GradientSpec], at: At) -> GradientExtractor:
+def extractor_of(
+    run: Run, model: "nn.Module", specs: Sequence[GradientSpec], at: At, *, say: Say = print
+) -> GradientExtractor:
     """What takes the gradients of `specs`, with the moments of the checkpoint where they need them."""
     needed = at is not None and any(spec.preconditioner != "none" for spec in specs)
-    return GradientExtractor(
+    extractor = GradientExtractor(
         model,
         start_token=run.inputs.renderer.start_token,
         pad_token=run.inputs.renderer.pad_token,
         moments=at.moments() if needed and at is not None else None,
-        batch_tokens=run.recipe.extract.batch_tokens,
+        batch_tokens=run.recipe.extract.forward_tokens,
     )
+    if run.recipe.extract.batch_tokens == "auto":
+        return with_fitting_batches(extractor, run.inputs.rows, specs, say=say)
+    return extractor
 
 
 def _parts(run: Run, specs: Sequence[GradientSpec]) -> list[float]:

@@ -130,7 +130,7 @@ def _by_hidden_states(run: Run, spec: HiddenSimilaritySpec, say: Say) -> Feature
     def states() -> HiddenStates:
         if len(taken) == 0:
             model = load_model(run.inputs.base, dtype=run.recipe.model.dtype, device=run.recipe.model.device)
-            taken.append(HiddenStates(model, run.inputs.renderer.pad_token, run.recipe.extract.batch_tokens))
+            taken.append(HiddenStates(model, run.inputs.renderer.pad_token, run.recipe.extract.forward_tokens))
         return taken[0]
 
     def fill(hidden: HiddenSpec) -> FeatureStore:
