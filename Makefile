@@ -9,7 +9,7 @@ export OMP_WAIT_POLICY := passive
 # Processes that tests are shared among; each holds a torch of its own.
 WORKERS ?= auto
 
-.PHONY: demo test check bench docs world clean
+.PHONY: demo test check bench gpu docs world clean
 
 demo: .venv/.installed
 	$(BIN)/coresift demo
@@ -21,6 +21,10 @@ test: .venv/.installed
 
 bench: .venv/.installed
 	$(BIN)/python benchmarks/run.py
+
+# Every test and benchmark that wants a GPU, at most nine minutes; benchmarks/gpu.json holds the figures.
+gpu: .venv/.installed
+	@$(BIN)/python benchmarks/gpu.py
 
 docs: .venv/.installed
 	$(BIN)/pip install -q -c constraints.txt -e ".[docs]"

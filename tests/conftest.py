@@ -14,6 +14,15 @@ settings.load_profile("untimed")
 sys.path.insert(0, str(Path(__file__).parent))
 
 
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what needs a GPU where there is none."""
+    if item.get_closest_marker("gpu") is not None:
+        import torch
+
+        if not torch.cuda.is_available():
+            pytest.skip("needs a CUDA device")
+
+
 @dataclass(frozen=True)
 class Answer:
     """What a command did."""

@@ -16,7 +16,7 @@ from coresift.selectors import Brief, Craig, Random
 
 IDS = [f"e{number}" for number in range(40)]
 LENGTHS = np.arange(1, 41) * 10
-GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+GPU = pytest.mark.gpu
 NO_GPU = pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without CUDA")
 
 

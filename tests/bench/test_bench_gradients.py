@@ -13,9 +13,9 @@ from torch import nn
 
 from coresift.bench.exact_gradients import SPACES, exact_rows, points, slices
 from coresift.bench.fidelity import compare, rank_correlation
-from coresift.bench.random_llama import save_llama, shape
+from coresift.bench.gradient_worker import random_llama
+from coresift.bench.gradients import LLAMA_8B, shape
 from coresift.extract.run import GradientExtractor
-from coresift.models.load import load_model
 from coresift.models.render import Renderer
 from coresift.models.rendered_pool import render_pool
 
@@ -30,20 +30,31 @@ def test_passes_are_set_against_bare_ones_and_another_build(bench, tmp_path: Pat
     whole, against, memory = json.loads(file.read_text())["tables"]
     assert [row["name"] for row in whole["rows"]] == ["bare passes", "lora", "head", "one by one"]
     assert whole["rows"][0]["ratio"] == 1.0 and all(row["seconds"][0] > 0 for row in whole["rows"])
-    assert "bytes per example" in whole["notes"][0]
+    assert "bytes per example" in whole["notes"][0] and whole["notes"][1].startswith("'lora' does ")
     assert [row["name"] for row in against["rows"]] == ["lora, build compared with", "lora", "head"]
     assert against["notes"] == ["rows of both builds for 'lora' differ by 0.0e+00 of their length at most"]
     assert [row["name"] for row in memory["rows"]] == ["lora", "head", "lora, build compared with"]
     assert all(row["predicted_MiB"] > 0 for row in memory["rows"])
 
 
-def test_a_random_llama_keeps_the_lengths_of_a_pool(bench, tmp_path: Path) -> None:
+def test_a_random_llama_keeps_the_lengths_of_a_pool(bench) -> None:
     asked = ("--examples", 2, "--repeats", 1, "--dim", 64, "--llama", "64x2x100", "--passes", "lora, last quarter")
     answer = bench("gradients", *asked)
     assert answer.code == 0, answer.err
     assert "gradients of 2 examples of the embedded pool" in answer.out and "lora, last quarter" in answer.out
-    model = load_model(save_llama(tmp_path / "model", *shape("64x2x100")))
+    model = random_llama(shape("64x2x100"), "bfloat16", "cpu")
     assert model.config.num_hidden_layers == 2 and model.get_output_embeddings().weight.shape == (100, 64)
+    assert model.dtype == torch.bfloat16 and torch.get_default_dtype() == torch.float32
+    assert torch.equal(model.lm_head.weight, random_llama(shape("64x2x100"), "bfloat16", "cpu").lm_head.weight)
+
+
+def test_the_shape_of_the_8b_model_has_its_weights() -> None:
+    """8,030,261,248 weights, as its card says."""
+    its = shape("8b")
+    assert its == LLAMA_8B
+    width, depth, heads = its["hidden_size"], its["intermediate_size"], its["num_attention_heads"]
+    block = 2 * width**2 + 2 * width * width // heads * its["num_key_value_heads"] + 3 * width * depth + 2 * width
+    assert its["num_hidden_layers"] * block + 2 * its["vocab_size"] * width + width == 8_030_261_248
 
 
 @pytest.mark.parametrize("text", ["64x2", "65x2x100", "64x0x100", "64x2x100x1", "axbxc"])

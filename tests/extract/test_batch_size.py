@@ -25,7 +25,7 @@ def test_the_largest_batch_that_fits_is_found_from_below() -> None:
 
 
 def test_a_model_whose_smallest_batch_does_not_fit_is_refused() -> None:
-    with pytest.raises(FeatureError, match="a batch of 512 tokens takes more than the 2.0 MB there are. Set extract.batch"):
+    with pytest.raises(FeatureError, match="a batch of 512 tokens takes more than the 2.0 MB there are"):
         largest(lambda tokens: 1e9, limit=2e6, most=4096)
 
 
@@ -52,3 +52,11 @@ def test_the_worst_batches_have_most_tokens_the_longest_rows_and_most_examples()
     assert max(count * length for count, length in found) == max(count * length for count, length in sizes)
     assert max(length for _, length in found) == max(length for _, length in sizes)
     assert max(count for count, _ in found) == max(count for count, _ in sizes)
+
+
+@pytest.mark.gpu
+def test_on_a_gpu_the_worst_batches_are_run() -> None:
+    model = adapted("llama").to("cuda")
+    renderer, rows = rendered("llama")
+    extractor = GradientExtractor(model, renderer.start_token, renderer.pad_token)
+    assert with_fitting_batches(extractor, rows * 50, SPECS).batch_tokens == 65536

@@ -146,3 +146,16 @@ def test_a_weight_that_is_not_a_linear_map_is_refused() -> None:
 
     with pytest.raises(ModelError, match="lora_A.weight is not the weight of a linear map without bias"):
         maps_of(Odd(), GradientSpec(loss="response"))
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("fields", [{}, {"layers": "last-1"}, {"of": "head"}, {"of": "linear"}])
+def test_cuda_gives_the_gradients_of_the_cpu(fields: dict[str, Any]) -> None:
+    renderer, rows = rendered("llama")
+    spec = GradientSpec(loss="following", dim=64, **fields)
+    found = []
+    for device in ("cpu", "cuda"):
+        model = adapted("llama").to(device)
+        extractor = GradientExtractor(model, renderer.start_token, renderer.pad_token, batch_tokens=150)
+        found.append(extractor.gradients(rows, [spec], extractor.projections([spec]))[spec].cpu())
+    assert torch.allclose(*found, rtol=1e-8, atol=1e-9)

@@ -104,7 +104,7 @@ def test_the_projection_of_a_seed_never_changes() -> None:
 GOLDEN = [(2, 1), (3, 1), (0, -1), (1, -1), (0, -1), (1, 1)]
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.gpu
 def test_cuda_projects_as_the_cpu_does() -> None:
     rows = gradients()
     projection = Sketch(SIZES, dim=64, seed=9, device="cuda")

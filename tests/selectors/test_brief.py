@@ -249,7 +249,7 @@ def test_two_ways_to_normalise_at_once_are_refused_when_the_method_is_made() -> 
         Brief(unit_norm=True, norm_power=0.5)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.gpu
 def test_a_gpu_selects_like_a_cpu() -> None:
     knowledge, following = pool(500)
     here, there = run(knowledge, following, 25), run(knowledge.cuda(), following.cuda(), 25)

@@ -287,7 +287,7 @@ def test_several_budgets_are_prefixes_of_one_order() -> None:
     assert small.diagnostics == select(Delift(), features(pool=signed(50, 50)), 3).diagnostics
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.gpu
 @pytest.mark.parametrize("stage", ["instruction", "task", "continual"])
 def test_a_gpu_selects_like_a_cpu(stage: str) -> None:
     parts = {"pool": signed(80, 80), "target": signed(80, 4, 1), "existing": signed(80, 3, 2)}

@@ -255,7 +255,7 @@ def test_more_picks_than_examples_are_refused(name: str) -> None:
         run(name, 61)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.gpu
 @pytest.mark.parametrize("name", NEEDY)
 def test_a_gpu_answers_like_a_cpu(name: str) -> None:
     method, array = method_of(name), rows(60)

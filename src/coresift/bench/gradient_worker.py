@@ -32,8 +32,9 @@ class Worker:
     """Does the passes of a job.
 
     Args:
-        job: `model` (folder), `rows` ([id, tokens, response]), `rank`, `dim`, `batch_tokens`, `device`, `out`, and
-            `passes`: name -> fields of the spec, with `load` for the dtype of the model.
+        job: `model` (a folder, or the shape of a random Llama), `rows` ([id, tokens, response]), `rank`, `dim`,
+            `batch_tokens`, `device`, `out`, and `passes`: name -> fields of the spec, with `load` for the dtype of the
+            model.
     """
 
     def __init__(self, job: dict[str, Any]) -> None:
@@ -43,22 +44,25 @@ class Worker:
 
     def work(self, name: str) -> Callable[[], Any]:
         """What is timed under this name."""
-        fields = dict(self.job["passes"][name])
-        dtype, bare, alone = fields.pop("load", "float32"), fields.pop("bare", False), fields.pop("alone", False)
-        extractor = self._extractor(dtype, of=fields.get("of", "lora"))
-        if bare:
+        extractor, specs = self._pass(name)
+        if self.job["passes"][name].get("bare"):
             return lambda: self._bare(extractor)
-        if alone:
+        if self.job["passes"][name].get("alone"):
             return lambda: self._alone(extractor)
-        specs = [GradientSpec(loss=loss, dim=self.job["dim"], **fields) for loss in LOSSES]
         projections = extractor.projections(specs)
         return lambda: extractor.gradients(self.rows, specs, projections)
+
+    def _pass(self, name: str) -> tuple[GradientExtractor, list[GradientSpec]]:
+        fields = {key: value for key, value in self.job["passes"][name].items() if key not in ("load", "bare", "alone")}
+        dtype = self.job["passes"][name].get("load", self.job.get("dtype", "float32"))
+        extractor = self._extractor(dtype, of=fields.get("of", "lora"))
+        return extractor, [GradientSpec(loss=loss, dim=self.job["dim"], **fields) for loss in LOSSES]
 
     def _extractor(self, dtype: str, *, of: str) -> GradientExtractor:
         """Untuned for linear maps, folded for the head, as a run does it."""
         kind = (dtype, of == "linear", of == "head" and dtype == "float32")
         if kind not in self._extractors:
-            model: Any = load_model(self.job["model"], dtype=dtype, device=self.job["device"])
+            model: Any = self._load(dtype)
             if of != "linear":
                 model = attach_lora(model, LoraSettings(rank=self.job["rank"], alpha=2 * self.job["rank"]), seed=0)
                 noise = torch.Generator().manual_seed(1)
@@ -68,6 +72,12 @@ class Worker:
                 model = model.merge_and_unload().eval() if kind[2] else model.to(model.dtype)
             self._extractors[kind] = GradientExtractor(model, 0, 0, batch_tokens=self.job["batch_tokens"])
         return self._extractors[kind]
+
+    def _load(self, dtype: str) -> Any:
+        where = self.job["model"]
+        if isinstance(where, dict):
+            return random_llama(where, dtype, self.job["device"])
+        return load_model(where, dtype=dtype, device=self.job["device"])
 
     def _bare(self, extractor: GradientExtractor) -> None:
         """Training passes over the batches that extraction runs: the gradients of the adapter, summed over a batch."""
@@ -94,12 +104,31 @@ class Worker:
             rows = torch.stack([values.float().cpu() for values in found.values()])
             np.save(Path(self.job["out"]) / f"{name}.npy", rows.numpy())
 
+    def flops(self, name: str) -> float:
+        """Floating-point operations of one run of a pass."""
+        extractor, specs = self._pass(name)
+        return extractor.flops_per_token(specs) * sum(len(row.tokens) + row.n_targets + 1 for row in self.rows)
+
     def predicted(self, name: str) -> dict[str, int]:
         """Bytes that this build predicts for a pass, by part."""
-        fields = {key: value for key, value in self.job["passes"][name].items() if key not in ("load", "bare", "alone")}
-        extractor = self._extractor(self.job["passes"][name].get("load", "float32"), of=fields.get("of", "lora"))
-        specs = [GradientSpec(loss=loss, dim=self.job["dim"], **fields) for loss in LOSSES]
+        extractor, specs = self._pass(name)
         return extractor.predicted_memory(self.rows, specs)
+
+
+def random_llama(shape: dict[str, Any], dtype: str, device: str) -> Any:
+    """A Llama with random weights, made where it runs: what passes cost does not depend on their values."""
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    tied = shape["hidden_size"] < 4096
+    config = LlamaConfig(**shape, max_position_embeddings=8192, tie_word_embeddings=tied, dtype=dtype)
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(getattr(torch, dtype))
+    try:
+        with torch.device(device):
+            torch.manual_seed(0)
+            return LlamaForCausalLM(config).eval()
+    finally:
+        torch.set_default_dtype(before)
 
 
 def spent(work: Callable[[], Any], device: str) -> tuple[dict[str, Any], Any]:
@@ -123,6 +152,8 @@ def main(job: Path) -> None:
         if command == "time":
             answer, found = spent(worker.work(name), worker.job["device"])
             worker.keep(name, found)
+        elif command == "flops":
+            answer = {"flops": worker.flops(name)}
         else:
             parts = worker.predicted(name)
             seconds, _ = spent(worker.work(name), worker.job["device"])

@@ -10,6 +10,7 @@ import argparse
 import dataclasses
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -26,8 +27,7 @@ import torch
 from coresift import world
 from coresift.bench import gradient_worker
 from coresift.bench.entry import positive
-from coresift.bench.machine import commit_of
-from coresift.bench.random_llama import save_llama, shape
+from coresift.bench.machine import commit_of, rate
 from coresift.bench.start import SOURCE, checkout
 from coresift.bench.timing import Row, Table
 from coresift.data.pool import Pool
@@ -52,10 +52,23 @@ PASSES: dict[str, dict[str, Any]] = {
 }
 
 
+HEAD = 64
+"""Width of an attention head of a random Llama."""
+LLAMA_8B = {
+    "vocab_size": 128256,
+    "hidden_size": 4096,
+    "intermediate_size": 14336,
+    "num_hidden_layers": 32,
+    "num_attention_heads": 32,
+    "num_key_value_heads": 8,
+}
+
+
 def options(parser: argparse.ArgumentParser) -> None:
     """The model, the rows and what is compared."""
     parser.add_argument("--model", default=str(world.model_path()), help="folder or Hub id (default: the embedded one)")
-    parser.add_argument("--llama", type=shape, metavar="WxLxV", help="a random Llama: width, blocks, vocabulary")
+    parser.add_argument("--llama", type=shape, metavar="WxLxV", help="a random Llama: width, blocks, vocabulary; or 8b")
+    parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32", help="of the model")
     parser.add_argument("--pool", nargs="*", type=Path, default=[], metavar="FILE", help="default: the embedded pool")
     parser.add_argument("--examples", type=positive, default=32, help="of each pool, at random (default %(default)s)")
     parser.add_argument("--max-tokens", type=positive, default=1024, help="longer ones are left out (default 1024)")
@@ -70,6 +83,24 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
 
 
+def shape(text: str) -> dict[str, int]:
+    """The shape of a random Llama from text such as 512x8x4096, for the options of a benchmark."""
+    if text == "8b":
+        return LLAMA_8B
+    found = re.fullmatch(r"([1-9]\d*)x([1-9]\d*)x([1-9]\d*)", text)
+    if found is None or int(found[1]) % HEAD:
+        raise argparse.ArgumentTypeError(f"{text!r} is not WIDTHxBLOCKSxVOCABULARY, the width a multiple of {HEAD}")
+    width, blocks, vocabulary = map(int, found.groups())
+    return {
+        "vocab_size": vocabulary,
+        "hidden_size": width,
+        "intermediate_size": -(-8 * width // 3 // 32) * 32,
+        "num_hidden_layers": blocks,
+        "num_attention_heads": width // HEAD,
+        "num_key_value_heads": width // HEAD,
+    }
+
+
 def _names() -> str:
     return f"which passes: {', '.join(map(repr, PASSES))} (default: the first five)"
 
@@ -77,13 +108,11 @@ def _names() -> str:
 def measure(asked: argparse.Namespace) -> Iterator[Table]:
     """One or two tables per pool, and one of memory."""
     other = None if asked.against is None else checkout(asked.against)
-    with tempfile.TemporaryDirectory() as scratch:
-        model = asked.model if asked.llama is None else str(save_llama(Path(scratch) / "model", *asked.llama))
-        for name, rows in _rows(asked):
-            job = _job(asked, model, rows)
-            yield from _timed(asked, job, rows, name, other)
-            if asked.memory:
-                yield _memory(job, name, other)
+    for name, rows in _rows(asked):
+        job = _job(asked, rows)
+        yield from _timed(asked, job, rows, name, other)
+        if asked.memory:
+            yield _memory(job, name, other)
 
 
 def _rows(asked: argparse.Namespace) -> Iterator[tuple[str, list[Rendered]]]:
@@ -94,19 +123,20 @@ def _rows(asked: argparse.Namespace) -> Iterator[tuple[str, list[Rendered]]]:
         chosen = sorted(random_positions(len(pool), min(asked.examples, len(pool)), seed=0, name="bench"))
         rows = [row for row in render_pool(pool.take(chosen), renderer).rows if row is not None]
         if asked.llama is not None:
-            words = asked.llama[2]
+            words = asked.llama["vocab_size"]
             rows = [dataclasses.replace(row, tokens=tuple(token % words for token in row.tokens)) for row in rows]
         yield name, rows
 
 
-def _job(asked: argparse.Namespace, model: str, rows: Sequence[Rendered]) -> dict[str, Any]:
-    quarter = -(-len(blocks_of(load_model(model))) // 4)
+def _job(asked: argparse.Namespace, rows: Sequence[Rendered]) -> dict[str, Any]:
+    blocks = len(blocks_of(load_model(asked.model))) if asked.llama is None else asked.llama["num_hidden_layers"]
+    quarter = -(-blocks // 4)
     passes = {name: _filled(PASSES[name], quarter) for name in asked.passes}
     passes |= {BARE: {"bare": True}, **({"one by one": {"alone": True}} if asked.alone else {})}
     return {
-        "model": model,
+        "model": asked.model if asked.llama is None else asked.llama,
         "rows": [[row.id, list(row.tokens), [int(wanted) for wanted in row.response]] for row in rows],
-        **{key: getattr(asked, key) for key in ("rank", "dim", "batch_tokens", "device")},
+        **{key: getattr(asked, key) for key in ("rank", "dim", "batch_tokens", "device", "dtype")},
         "passes": {**passes, OTHER: {}},
     }
 
@@ -133,14 +163,23 @@ def _timed(
         tokens = sum(len(row.tokens) + row.n_targets + 1 for row in rows)
         kind = f"{len(rows)} examples of {pool}, {tokens} tokens, both losses"
         ours = [name for name in (BARE, *asked.passes, "one by one") if name in made]
-        notes = (f"disk: {_disk(np.load(Path(scratch) / f'{asked.passes[0]}.npy')):,.0f} bytes per example",)
-        yield Table(f"gradients of {kind}", tuple(made[name] for name in ours), notes)
+        notes = [f"disk: {_disk(np.load(Path(scratch) / f'{asked.passes[0]}.npy')):,.0f} bytes per example"]
+        notes += [_rate_in_words(here, asked, made[asked.passes[0]])]
+        yield Table(f"gradients of {kind}", tuple(made[name] for name in ours), tuple(notes))
         if other is not None:
             yield Table(
                 f"against {commit_of(other)}: {kind}",
                 tuple(made[name] for name in (OTHER, *asked.passes)),
                 _same(Path(scratch)) if TODAY in asked.passes else (),
             )
+
+
+def _rate_in_words(here: "Process", asked: argparse.Namespace, row: Row) -> str:
+    reached, there = here.ask(f"flops {row.name}")["flops"] / row.median / 1e9, rate(asked.device, asked.dtype)
+    return (
+        f"{row.name!r} does {reached:.0f} GFLOP/s, {100 * reached / there:.0f} % of the {there:.0f} that {asked.dtype} "
+        "products of square matrices reach now"
+    )
 
 
 def _row(name: str, found: Sequence[dict[str, float]], clock: str, rows: Sequence[Rendered]) -> Row:

@@ -9,7 +9,7 @@ from pathlib import Path
 import typer
 
 from coresift import __version__, disk
-from coresift.cli import bench, compare, demo, inspect, merge, run, schema, select, stages, store
+from coresift.cli import bench, compare, demo, doctor, inspect, merge, run, schema, select, stages, store
 from coresift.cli.last_resort import told
 from coresift.errors import CoresiftError
 from coresift.memory import is_shortage
@@ -45,6 +45,7 @@ for name in stages.VERBS:
     if name != "select":
         app.command(name)(stages.verb(name))
 app.command("compare")(compare.compare)
+app.command("doctor")(doctor.doctor)
 app.command("inspect")(inspect.inspect)
 app.command("merge")(merge.merge)
 app.add_typer(store.app, name="store")

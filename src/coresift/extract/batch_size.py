@@ -1,8 +1,8 @@
 """How many tokens go through the model together: `batch_tokens: auto`.
 
 On a GPU the three worst batches (most tokens, longest rows, most examples) are run, with ever more tokens, as long as
-the largest peak stays within 90 % of what the device has. On a CPU nothing is run: the batch is the largest power of two
-up to 4,096 tokens whose predicted memory fits into what is free now; larger ones are no faster there.
+the largest peak stays within 90 % of what the device has. On a CPU nothing is run: the batch is the largest power of
+two up to 4,096 tokens whose predicted memory fits into what is free now; larger ones are no faster there.
 """
 
 from collections.abc import Callable, Sequence

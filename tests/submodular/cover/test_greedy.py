@@ -165,7 +165,7 @@ def test_sizes_outside_the_pool_are_refused(size: int) -> None:
         cover(pairwise(torch.arange(5.0)[:, None]), size)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.gpu
 def test_a_gpu_makes_the_same_picks_from_the_same_distances() -> None:
     space = pairwise(clusters(2200, 32, 0))
     there = type(space)(space.whole.cuda(), space.step)

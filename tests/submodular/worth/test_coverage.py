@@ -210,7 +210,7 @@ def test_worths_below_zero_everywhere_are_worth_nothing() -> None:
     assert picked(facility_location(-torch.ones(4, 3)), 4) == ([0, 1, 2, 3], [0.0] * 4, 0.0)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.gpu
 @pytest.mark.parametrize("size", [1, 37, 300])
 def test_a_gpu_picks_what_a_cpu_picks(size: int) -> None:
     worth, target = signed(300, 200, 1), signed(300, 9, 2)
