@@ -55,7 +55,7 @@ def test_a_run_leaves_a_coreset_a_model_a_trace_and_a_page(lead: tuple[Run, list
     assert len((run.folder / "coreset.jsonl").read_text().splitlines()) == 10
     assert (run.folder / "final" / "adapter").is_dir() and (run.folder / "final" / "state.npz").exists()
     page = (run.folder / "report" / "index.html").read_text()
-    assert "Round by round" in page and "LEAD chose 10 of 40 examples" in page and "first-order" in page
+    assert "Round by round" in page and "LEAD chose 10 of the pool&#39;s 40 examples" in page and "first-order" in page
     assert (run.folder / "report" / "arms.png").exists() and (run.folder / "report" / "rounds.png").exists()
     assert [row["name"] for row in json.loads((run.folder / "scores.json").read_text())["rows"]][:2] == [
         "lead",

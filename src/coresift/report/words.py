@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from coresift.claims import certified, expected, uncovered, unresolved
+from coresift.claims import beside_random, certified, expected, uncovered, unresolved
 from coresift.report.sections import (
     chosen_trial,
     gradient_rows,
@@ -287,7 +287,8 @@ def training_word(view: RunView) -> str:
 def certificate(view: RunView) -> list[str]:
     """What is proved about the picks; empty where the method has no certificate."""
     proof = view.diagnostics.get("certificate") or {}
-    return certified(proof.get("error"), proof.get("lower_bound"), len(view.indices))
+    first, *more = certified(proof.get("error"), proof.get("lower_bound"), len(view.indices)) or [""]
+    return [" ".join([first, *beside_random(proof)]), *more] if first else []
 
 
 def summed(view: RunView) -> str:
