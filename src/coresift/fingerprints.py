@@ -47,5 +47,8 @@ def of_folder(folder: Path, pattern: str = "*") -> str:
     return of_json([[path.name, of_file(path)] for path in files])
 
 
+_encode = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode
+
+
 def _json(value: Any) -> bytes:
-    return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
+    return _encode(value).encode()

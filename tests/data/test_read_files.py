@@ -9,7 +9,7 @@ import pyarrow
 import pytest
 from pyarrow import parquet
 
-from coresift.data import Pool, read_pool
+from coresift.data import Pool, json_files, read_pool
 from coresift.errors import DataError
 
 ROWS = [
@@ -47,6 +47,22 @@ def test_a_byte_order_mark_is_no_text(tmp_path: Path, suffix: str) -> None:
     plain = read_pool(path).fingerprint
     path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
     assert read_pool(path).fingerprint == plain
+
+
+@pytest.mark.parametrize("block", [1, 2, 7, 64])
+def test_a_list_is_read_in_blocks_of_any_size(tmp_path: Path, block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "pool.json"
+    rows = [*ROWS, {"instruction": "x" * 99, "output": "]},", "n": [1, {"a": 12}]}]
+    path.write_text(f" {json.dumps(rows, ensure_ascii=False, indent=1)} \n", encoding="utf-8")
+    whole = read_pool(path).fingerprint
+    monkeypatch.setattr(json_files, "BLOCK", block)
+    assert read_pool(path).fingerprint == whole
+    path.write_text("[1, 23 , 456]")
+    with pytest.raises(DataError, match=r"record 1: the record is a number.* 2 more of the 3 records"):
+        read_pool(path)
+    path.write_text('[{"a": 1} {"a": 2}]')
+    with pytest.raises(DataError, match=r"line 1, column 11: not JSON \(Expecting ',' delimiter\)"):
+        read_pool(path)
 
 
 def test_a_json_file_of_lines_is_read_as_lines(tmp_path: Path) -> None:

@@ -29,14 +29,18 @@ class Columns:
         Raises:
             RowFault: If a required role has no column, or two columns could play the role.
         """
-        present = [column for column in self.layout.columns.get(role, ()) if not absent(self.row.get(column))]
-        telling = [column for column in present if not is_empty(self.row[column])]
-        if len(telling) > 1:
-            both = f"{telling[0]!r} and {telling[1]!r}"
-            raise RowFault(f"both {both} could be the {role}; map one with --map {role}=COLUMN")
-        for column in telling or present:
-            self._read.add(column)
-            return column, self.row[column]
+        chosen = ""
+        for column in self.layout.columns.get(role, ()):
+            value = self.row.get(column)
+            if value is None or absent(value) or (is_empty(value) and chosen != ""):
+                continue
+            if chosen != "" and not is_empty(self.row[chosen]):
+                both = f"{chosen!r} and {column!r}"
+                raise RowFault(f"both {both} could be the {role}; map one with --map {role}=COLUMN")
+            chosen = column
+        if chosen != "":
+            self._read.add(chosen)
+            return chosen, self.row[chosen]
         if role in self.layout.required:
             named = " or ".join(map(repr, self.layout.columns[role]))
             raise RowFault(f"no {named}; {self.layout.name} records need the {role}")
@@ -62,7 +66,7 @@ class Columns:
         """The id or the source as text; "" where there is none. Raises RowFault."""
         for column in self.layout.columns[role]:
             value = self.row.get(column)
-            if absent(value):
+            if value is None or absent(value):
                 continue
             if isinstance(value, bool) or not isinstance(value, str | int):
                 wrong = f"{column!r} is {kind_of(value)}; the {role} must be text or a whole number"
@@ -82,5 +86,6 @@ class Columns:
 
     def note_unread(self, notes: RowNotes) -> None:
         """Note the columns that hold something and were not asked for."""
-        known = self._read | {column for role in _WITHOUT for column in self.layout.columns[role]}
-        notes.unread |= {column for column, value in self.row.items() if column not in known and not is_empty(value)}
+        unread = {column for column, value in self.row.items() if column not in self._read and not is_empty(value)}
+        if unread:
+            notes.unread |= unread.difference(*(self.layout.columns[role] for role in _WITHOUT))

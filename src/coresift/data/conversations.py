@@ -21,6 +21,8 @@ def settled(turns: Sequence[Message], notes: RowNotes, *, strict: bool) -> tuple
         RowFault: If a turn has no text, a system message comes late, a tool answers nobody, or nothing is to be
             learned.
     """
+    if _is_usual(turns):
+        return tuple(turns)
     kept = [turn for turn in turns if turn.role != "system" or turn.content.strip() != ""]
     kept = _without_end(kept, notes, strict)
     _refuse_blank(kept)
@@ -37,6 +39,16 @@ def settled(turns: Sequence[Message], notes: RowNotes, *, strict: bool) -> tuple
     if not all(turn.learn for turn in kept):
         notes.changes |= set() if BEGINS_WITH_ASSISTANT in notes.changes else {NOT_LEARNED}
     return tuple(kept)
+
+
+def _is_usual(turns: Sequence[Message]) -> bool:
+    """Whether turns of the user and of the assistant alternate, all with text and to be learned: as they mostly do."""
+    if len(turns) % 2 == 1:
+        return False
+    pairs = zip(turns[::2], turns[1::2], strict=True)
+    return all(ask.role == "user" and reply.role == "assistant" for ask, reply in pairs) and all(
+        turn.learn and turn.content != "" and not turn.content.isspace() for turn in turns
+    )
 
 
 def _without_end(turns: list[Message], notes: RowNotes, strict: bool) -> list[Message]:

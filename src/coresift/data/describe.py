@@ -18,14 +18,14 @@ def describe(pool: Pool) -> dict[str, Any]:
     rows by what was not read of them, `changes` conversations by what was done to them.
     """
     turns: Counter[int] = Counter()
-    prompts, responses, answers = array("q"), array("q"), set()
+    prompts, responses, answers = array("q"), array("q"), array("q")
     told: Counter[str] = Counter()
     for example in pool:
         said = tuple(message.content for message in example.messages if message.role == "assistant")
         turns[len(said)] += 1
         responses.append(sum(map(len, said)))
         prompts.append(sum(len(message.content) for message in example.messages) - responses[-1])
-        answers.add(hash(said))
+        answers.append(hash(said))
         told["with_system"] += example.messages[0].role == "system"
         told["with_tools"] += example.tools != ""
         told["with_thoughts"] += any(message.reasoning != "" for message in example.messages)
@@ -43,7 +43,7 @@ def describe(pool: Pool) -> dict[str, Any]:
             "groups": len(pool.duplicates),
             "surplus": sum(len(group) - 1 for group in pool.duplicates),
         },
-        "repeated_responses": len(pool) - len(answers),
+        "repeated_responses": len(pool) - len(np.unique(np.array(answers))),
         "skipped": {"rows": len(pool.skipped), "reasons": _counts(row.reason for row in pool.skipped)},
         "not_read": dict(pool.notes.unread),
         "changes": dict(pool.notes.changes),

@@ -71,7 +71,7 @@ class Interpreter:
         if column != "":
             raise RowFault(f"{column!r} is false: the response is marked as bad, no example (--map label= reads it)")
         for column in self.layout.columns["media"]:
-            if not is_empty(row.get(column)):
+            if column in row and not is_empty(row[column]):
                 raise RowFault(f"the row has {column!r}; only text can be read (--map media= reads the text alone)")
 
     def _refuse_preference(self, row: Row) -> None:

@@ -1,7 +1,7 @@
 """The formats of instruction data, told apart by their columns; `columns` says otherwise where names differ."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from coresift.data.hints import as_options, likely_roles, listed
 from coresift.data.pool import Row
@@ -31,15 +31,16 @@ class Layout:
     Attributes:
         name: Name of the format.
         columns: For each role the column names it may have; exactly one of them holds the value.
+
+        required: Roles without which there is no example.
     """
 
     name: str
     columns: Mapping[str, tuple[str, ...]]
+    required: tuple[str, ...] = field(init=False)
 
-    @property
-    def required(self) -> tuple[str, ...]:
-        """Roles without which there is no example."""
-        return tuple(role for role in self.columns if role not in OPTIONAL)
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "required", tuple(role for role in self.columns if role not in OPTIONAL))
 
     def fits(self, row: Row) -> bool:
         """Whether every required role has a column."""

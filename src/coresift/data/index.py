@@ -38,9 +38,11 @@ class Index:
         """
         return cls(_ids(given, keys), Lazy(names.__getitem__, np.asarray(sources, dtype=np.int32)), keys)
 
-    def take(self, positions: Sequence[int]) -> "Index":
+    def take(self, positions: Sequence[int] | np.ndarray) -> "Index":
         """The index of the examples at some positions."""
-        return Index(taken(self.ids, positions), taken(self.sources, positions), self.keys[np.asarray(positions)])
+        return Index(
+            taken(self.ids, positions), taken(self.sources, positions), self.keys[np.asarray(positions, dtype=np.int64)]
+        )
 
     @property
     def fingerprint(self) -> str:

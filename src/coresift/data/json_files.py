@@ -2,11 +2,12 @@
 
 import json
 import re
+from array import array
 from typing import Any
 
 import numpy as np
 
-from coresift.data.records import Parsed, Record, TextRecords, kind_of, numbered, places_of
+from coresift.data.records import BLOCK, Parsed, Record, TextRecords, kind_of, numbered, places_of
 from coresift.data.turns import is_turn
 from coresift.errors import DataError
 
@@ -112,28 +113,40 @@ def _depth(value: Any) -> int:
 
 def _elements(data: bytes) -> tuple[np.ndarray, np.ndarray] | None:
     """Where the elements of a JSON list begin and end, in bytes; None if the data is no such list."""
-    # One character per byte: only text inside quotes differs, and places are those of the file.
-    text = data.decode("latin-1")
-    place = _past(text, _begin(data))
-    if text[place : place + 1] != "[":
+    place, size = _first_place(data), BLOCK
+    if data[place] != ord("["):
         return None
-    decode = json.JSONDecoder().raw_decode
-    starts, ends = [], []
-    place = _past(text, place + 1)
+    place += 1
+    starts, ends = array("q"), array("q")
+    while True:
+        # One character per byte: only text inside quotes differs, and places are those of the file.
+        text = data[place : place + size].decode("latin-1")
+        used, closed = _walk(text, place, starts, ends)
+        if closed:
+            rest = data[place + used :]
+            return (np.array(starts), np.array(ends)) if rest == b"" or rest.isspace() else None
+        if place + size >= len(data):
+            return None
+        place, size = place + used, BLOCK if used > 0 else 2 * size
+
+
+def _walk(text: str, offset: int, starts: "array[int]", ends: "array[int]") -> tuple[int, bool]:
+    """Note the elements of a list that the text has whole: how much of it that took, and whether the list ended."""
+    decode, place = json.JSONDecoder().raw_decode, 0
     try:
         while True:
-            _, end = decode(text, place)
-            starts.append(place)
-            ends.append(end)
-            place = _past(text, end)
-            if text[place] == "]":
-                break
-            if text[place] != ",":
-                return None
-            place = _past(text, place + 1)
+            start = _past(text, place)
+            _, end = decode(text, start)
+            after = _past(text, end)
+            if text[after] not in ",]":
+                return place, False
+            starts.append(offset + start)
+            ends.append(offset + end)
+            place = after + 1
+            if text[after] == "]":
+                return place, True
     except (ValueError, IndexError, RecursionError):
-        return None
-    return (np.array(starts), np.array(ends)) if _past(text, place + 1) == len(text) else None
+        return place, False
 
 
 def _past(text: str, place: int) -> int:

@@ -34,11 +34,11 @@ class Lazy(Sequence[T]):
     def __iter__(self) -> Iterator[T]:
         return (self._make(int(place)) for place in self._places)
 
-    def take(self, positions: Sequence[int]) -> "Lazy[T]":
+    def take(self, positions: Sequence[int] | np.ndarray) -> "Lazy[T]":
         """The items at some positions, in that order, as lazy as before."""
         return Lazy(self._make, np.asarray(self._places)[np.asarray(positions, dtype=np.int64)])
 
 
-def taken(items: Sequence[T], positions: Sequence[int]) -> Sequence[T]:
+def taken(items: Sequence[T], positions: Sequence[int] | np.ndarray) -> Sequence[T]:
     """The items at some positions: of a lazy sequence a lazy one."""
-    return items.take(positions) if isinstance(items, Lazy) else tuple(items[position] for position in positions)
+    return items.take(positions) if isinstance(items, Lazy) else tuple(items[int(position)] for position in positions)

@@ -1,12 +1,13 @@
 """What an instruction pool is: examples with stable ids, in a fixed order, with a fingerprint."""
 
 import json
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any, Literal, overload
+
+import numpy as np
 
 from coresift import fingerprints
 from coresift.data.index import Index, keys_of
@@ -60,12 +61,12 @@ class Message:
     @property
     def facts(self) -> list[Any]:
         """What identity is made of: role and content, and whatever else is not as usual."""
-        usual = Message(self.role, self.content)
-        fields = ("learn", "reasoning", "tool_calls", "name", "call_id")
-        more = {name: getattr(self, name) for name in fields if getattr(self, name) != getattr(usual, name)}
-        if "tool_calls" in more:
-            more["tool_calls"] = [[call.name, call.arguments, call.id] for call in self.tool_calls]
-        return [self.role, self.content, *([more] if more else [])]
+        if self.learn and not (self.reasoning or self.tool_calls or self.name or self.call_id):
+            return [self.role, self.content]
+        calls = [[call.name, call.arguments, call.id] for call in self.tool_calls]
+        more = {"reasoning": self.reasoning, "tool_calls": calls, "name": self.name, "call_id": self.call_id}
+        unusual = {field: value for field, value in more.items() if value}
+        return [self.role, self.content, unusual if self.learn else {**unusual, "learn": False}]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -223,6 +224,11 @@ class Pool(Sequence[Example]):
         """Where each example comes from, in pool order."""
         return self._index.sources
 
+    @property
+    def content_keys(self) -> np.ndarray:
+        """`Example.content_key` of every example as a number, uint64 [n]: equal exactly where turns are."""
+        return self._index.keys
+
     @cached_property
     def fingerprint(self) -> str:
         """Hash of ids, sources and turns in order: equal pools, equal fingerprints, on every machine."""
@@ -258,15 +264,16 @@ class Pool(Sequence[Example]):
         Raises:
             DataError: If there is no position, one is not in the pool, or one comes twice.
         """
-        chosen = [int(position) for position in positions]
-        for place, position in enumerate(chosen):
-            if not 0 <= position < len(self):
-                raise DataError(
-                    f"{self.origin or 'pool'}: position {position} (number {place + 1} of those to take) is not in the "
-                    f"pool. Positions run from 0 to {len(self) - 1}."
-                )
-        if len(set(chosen)) < len(chosen):
-            twice = next(position for position, count in Counter(chosen).items() if count > 1)
+        chosen = np.fromiter(map(int, positions), dtype=np.int64)
+        outside = np.flatnonzero((chosen < 0) | (chosen >= len(self)))
+        if len(outside) > 0:
+            raise DataError(
+                f"{self.origin or 'pool'}: position {chosen[outside[0]]} (number {outside[0] + 1} of those to take) is "
+                f"not in the pool. Positions run from 0 to {len(self) - 1}."
+            )
+        values, counts = np.unique(chosen, return_counts=True)
+        if len(values) < len(chosen):
+            twice = values[counts > 1][0]
             raise DataError(f"{self.origin or 'pool'}: position {twice} comes twice. Take every position at most once.")
         return self._part(chosen, self.skipped, self.notes)
 
@@ -291,9 +298,9 @@ class Pool(Sequence[Example]):
         changes = {**self.notes.changes, DROPPED: len(copies)}
         return self._part(kept, self.skipped, replace(self.notes, changes=changes))
 
-    def _part(self, chosen: Sequence[int], skipped: Sequence[SkippedRow], notes: Notes) -> "Pool":
+    def _part(self, chosen: Sequence[int] | np.ndarray, skipped: Sequence[SkippedRow], notes: Notes) -> "Pool":
         examples, records = taken(self._examples, chosen), taken(self._records, chosen)
-        index = self._index.take(chosen) if len(chosen) > 0 else self._index
+        index = self._index.take(chosen)
         return Pool.packed(examples, records, index, skipped=skipped, origin=self.origin, notes=notes)
 
     @cached_property

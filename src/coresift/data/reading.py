@@ -33,22 +33,21 @@ class Reading:
         self._sources = tuple(sources)
         self._ends = list(accumulate(len(source.records) for source, _ in sources))
         self.faults: list[tuple[int, str]] = []
-        self._kept, self._keys, self._source_of = array("q"), array("Q"), array("l")
-        self._given: dict[str, int] = {}
-        self._names: dict[str, int] = {}
-        tally = Tally()
+        found, tally = _Found(), Tally()
         records = track(self._all(), "reading the pool", total=self.total, unit="records")
         for place, (record, interpreter) in enumerate(records):
             try:
                 if record.fault != "":
                     raise RowFault(record.fault)
                 example, notes = interpreter.example(record.row)
-                self._add(example, place)
+                self._refuse_taken(example.id, found)
             except RowFault as fault:
                 self.faults.append((place, str(fault)))
                 continue
+            found.add(example, place)
             tally.add(notes)
         self.notes: Notes = tally.notes
+        self._kept, self._index = found.packed()
 
     @property
     def total(self) -> int:
@@ -65,33 +64,27 @@ class Reading:
 
     def pool(self, origin: str) -> Pool:
         """The examples, their records and the skipped rows, made when they are asked for. Errors as `Pool.packed`."""
-        kept = np.frombuffer(self._kept, np.int64)
-        keys = np.frombuffer(self._keys, np.uint64)
-        index = Index.packed(self._given, self._source_of, tuple(self._names), keys)
-        count = np.arange(len(kept), dtype=np.int32)
+        kept, ids = self._kept, self._index.ids
 
         def example(position: int) -> Example:
             record, interpreter = self._at(int(kept[position]))
-            return replace(interpreter.example(record.row)[0], id=index.ids[position])
+            return replace(interpreter.example(record.row)[0], id=ids[position])
 
+        examples = Lazy(example, np.arange(len(kept), dtype=np.int32))
         skipped = Lazy(self._skipped, range(len(self.faults))) if self.faults else ()
         records = Lazy(self.record, kept)
-        return Pool.packed(Lazy(example, count), records, index, skipped=skipped, origin=origin, notes=self.notes)
+        return Pool.packed(examples, records, self._index, skipped=skipped, origin=origin, notes=self.notes)
 
-    def _add(self, example: Example, place: int) -> None:
-        """Count a record as the next example. Raises RowFault if an earlier one has its id."""
-        if example.id in self._given:
-            first = self.record(self._kept[self._given[example.id]])
-            where = f"{first.file}, {first.where}" if first.file else first.where
-            raise RowFault(
-                f"the id {example.id!r} is already that of {where}; ids must be unique. "
-                "Mend them, or take ids from the content with --map id="
-            )
-        if example.id != "":
-            self._given[example.id] = len(self._kept)
-        self._kept.append(place)
-        self._keys.append(int(example.content_key, 16))
-        self._source_of.append(self._names.setdefault(example.source, len(self._names)))
+    def _refuse_taken(self, id: str, found: "_Found") -> None:
+        """Raise RowFault if an earlier record has the id."""
+        if id not in found.given:
+            return
+        first = self.record(found.kept[found.given[id]])
+        where = f"{first.file}, {first.where}" if first.file else first.where
+        raise RowFault(
+            f"the id {id!r} is already that of {where}; ids must be unique. "
+            "Mend them, or take ids from the content with --map id="
+        )
 
     def _skipped(self, number: int) -> SkippedRow:
         place, reason = self.faults[number]
@@ -110,3 +103,24 @@ class Reading:
 
     def _named(self, record: Record, source: Source) -> Record:
         return record if len(self._sources) == 1 else replace(record, file=source.name)
+
+
+class _Found:
+    """What is kept of the examples while the records are read."""
+
+    def __init__(self) -> None:
+        self.kept, self.given = array("i"), dict[str, int]()
+        self._keys, self._sources, self._names = array("Q"), array("i"), dict[str, int]()
+
+    def add(self, example: Example, place: int) -> None:
+        """Count a record as the next example."""
+        if example.id != "":
+            self.given[example.id] = len(self.kept)
+        self.kept.append(place)
+        self._keys.append(int(example.content_key, 16))
+        self._sources.append(self._names.setdefault(example.source, len(self._names)))
+
+    def packed(self) -> tuple[np.ndarray, Index]:
+        """Places of the examples among the records, and what is known of them."""
+        keys = np.array(self._keys, dtype=np.uint64)
+        return np.array(self.kept, dtype=np.int32), Index.packed(self.given, self._sources, tuple(self._names), keys)

@@ -159,7 +159,7 @@ def is_empty(value: Any) -> bool:
 def unbroken(text: str, where: str) -> str:
     """The text, if it can be written as UTF-8 at all. Raises RowFault."""
     try:
-        text.encode()
+        _ = text.isascii() or text.encode()
     except UnicodeEncodeError as error:
         half = ord(text[error.start])
         raise RowFault(f"{where} holds half a character (\\u{half:04x}); it is no valid text") from None

@@ -47,7 +47,8 @@ def messages_of_turn(turn: Any, where: str, column: str, notes: RowNotes) -> lis
     for speaker, words in FIELDS:
         if speaker in turn:
             message, read = _message(turn, speaker, words, where)
-            _note_unread(turn, {speaker, words, *read}, column, notes)
+            if len(turn) > 2:
+                _note_unread(turn, {speaker, words, *read}, column, notes)
             return [message]
     for ask, reply in PAIRS:
         if ask in turn and reply in turn:
@@ -81,6 +82,8 @@ def _message(turn: Mapping[str, Any], speaker: str, words: str, where: str) -> t
     """The message, and the fields that were read besides speaker and words."""
     name, value = turn[speaker], turn.get(words)
     known = SPEAKERS.get(name.lower()) if isinstance(name, str) else None
+    if known is not None and isinstance(value, str) and len(turn) == 2:  # nothing but who and what, as most turns are
+        return Message(known, unbroken(value, where)), set()
     if isinstance(name, str) and name.lower() in CALLERS:
         called = calls_of(value, f"{words!r} of {where}")
         return Message("assistant", "", _learned(turn, where), tool_calls=called), {*LEARN}

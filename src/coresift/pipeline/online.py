@@ -130,7 +130,7 @@ def tasks(run: Run, *, say: Say = print) -> list[str] | None:
     if wanted == "embedding":
         return _clusters(run, say)
     if wanted == "source":
-        sources = [example.source for example in pool]
+        sources = list(pool.sources)
         if not any(sources):
             say("tasks: no example has a source, so all are one task (online.groups names a column or embedding)")
         return sources

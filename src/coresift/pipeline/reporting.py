@@ -79,7 +79,7 @@ def gather(run: Run, coreset: Coreset) -> RunView:
         method=run.recipe.selector.name,
         pool={
             "n": len(pool),
-            "sources": _counts([example.source for example in pool]),
+            "sources": _counts(pool.sources),
             "lengths": rendered.targets,
             "excluded": [{"id": pool[place].id, "reason": reason} for place, reason in _excluded(run).items()],
             "duplicates": sum(len(group) - 1 for group in pool.duplicates),
@@ -104,7 +104,7 @@ def gather(run: Run, coreset: Coreset) -> RunView:
         spaces={space: _placed(run, plane(its)) for space, its in rows.items()},
         texts=Texts(pool),
         ids=list(pool.ids),
-        example_sources=[example.source for example in pool],
+        example_sources=list(pool.sources),
         costs=[{"stage": stage, **cost} for stage, cost in run.costs.items()],
         scores=scores["rows"],
         test_examples=scores["test_examples"],
@@ -157,7 +157,7 @@ def _too_long(run: Run) -> str:
     return f"longer than {run.inputs.limit_in_words}"
 
 
-def _counts(names: list[str]) -> dict[str, int]:
+def _counts(names: Sequence[str]) -> dict[str, int]:
     return dict(Counter(names).most_common())
 
 
