@@ -23,7 +23,8 @@ MARKED = re.compile(
 
 def pages() -> list[Path]:
     """Every page that may show a figure."""
-    return [*sorted(ROOT.glob("docs/**/*.md")), ROOT / "README.md", ROOT / "benchmarks" / "README.md"]
+    others = ("README.md", "CHANGELOG.md", "benchmarks/README.md")
+    return [*sorted(ROOT.glob("docs/**/*.md")), *(ROOT / name for name in others)]
 
 
 def mended(text: str, folder: Path = FIGURES) -> tuple[str, list[str]]:
