@@ -241,3 +241,26 @@ def test_the_json_schema_accepts_shipped_recipes_and_refuses_typos() -> None:
     for wrong in ({**LEAST, "bugdet": 1}, {**LEAST, "method": {"name": "brief", "alhpa": 1}}):
         with pytest.raises(jsonschema.ValidationError):
             jsonschema.validate(wrong, schema)
+
+
+@pytest.mark.parametrize("name", ["random", "full", "mint", "craig", "compare-demo"])
+def test_a_replaced_pool_is_not_scored_on_the_test_of_the_embedded_world(name: str) -> None:
+    resolved = load_recipe(name, ["pool.path=mine.jsonl", "pool.held_out=9"])
+    assert resolved.recipe.evaluate.test is None and resolved.recipe.evaluate.second is None
+    assert "evaluate.test: the recipe's is on the embedded world" in resolved.notes[0]
+    assert "models are scored on pool.held_out" in resolved.notes[0]
+    assert "test: null  # left out: a test on the embedded world" in resolved.to_yaml()
+    assert load_recipe(name).recipe.evaluate.test == "world" and load_recipe(name).notes == ()
+
+
+def test_a_test_that_is_asked_for_stays_whatever_the_pool(tmp_path: Path) -> None:
+    assert load_recipe("random", ["pool.path=mine", "evaluate.test=world"]).recipe.evaluate.test == "world"
+    own = {**LEAST, "evaluate": {"test": "world"}}
+    assert resolve(own).recipe.evaluate.test == "world", "pool and test are of one author"
+    assert resolve(own, ["pool.path=world"]).recipe.evaluate.test == "world"
+
+
+def test_a_set_of_the_embedded_world_beside_a_replaced_pool_is_pointed_out() -> None:
+    notes = load_recipe("delift-task", ["pool.path=mine.jsonl"]).notes
+    assert any("target: still the recipe's, of the embedded world; --set target.path=FILE" in note for note in notes)
+    assert not any("target" in note for note in load_recipe("delift-task", ["pool.path=a", "target.path=b"]).notes)

@@ -8,7 +8,7 @@ from coresift import fingerprints
 from coresift.errors import ModelError
 
 WORLD = "world"
-"""The name of the base model that ships with the package, accepted wherever a model is named."""
+"""Accepted wherever a pool or a model is named: the embedded one, which ships with the package."""
 EMBEDDED = Path(__file__).parents[1] / "world" / "model"
 """Its folder."""
 PROBE_SECONDS = 5.0

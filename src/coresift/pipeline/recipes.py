@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ import yaml
 from pydantic import ValidationError
 
 from coresift.errors import SettingsError
+from coresift.models.sources import WORLD
 from coresift.pipeline.config import Recipe
 from coresift.pipeline.yaml_text import read_yaml
 from coresift.settings import in_words
@@ -30,11 +31,13 @@ class Resolved:
         origins: Dotted setting -> `default`, the recipe's file name, or `--set`.
         source: The file that all settings without an origin came from, if that file is the resolved settings of a run:
             it sets every value, so naming it behind each would say nothing. Empty for other recipes.
+        notes: What became of settings that belong to a pool that was replaced, for the first lines of a run.
     """
 
     recipe: Recipe
     origins: Mapping[str, str]
     source: str = ""
+    notes: tuple[str, ...] = ()
 
     def to_yaml(self) -> str:
         """The resolved settings as a recipe that can be run again."""
@@ -43,7 +46,7 @@ class Resolved:
 
     def said_once(self, source: str) -> "Resolved":
         """The same, with one origin named for all its values together."""
-        return Resolved(self.recipe, {key: its for key, its in self.origins.items() if its != source}, source)
+        return replace(self, origins={key: its for key, its in self.origins.items() if its != source}, source=source)
 
 
 def load_recipe(source: str | Path, overrides: Sequence[str] = ()) -> Resolved:
@@ -104,8 +107,29 @@ def resolve(values: Mapping[str, Any], overrides: Sequence[str] = (), *, origin:
         _put(merged, key, value)
         origins = {known: its for known, its in origins.items() if not known.startswith(f"{key}.")}
         origins.update(dict.fromkeys(_leaves(value, key), "--set"))
+    notes = _drop_what_belongs_to_the_world(merged, origins)
     recipe = check(merged)
-    return Resolved(recipe, {key: origins.get(key, "default") for key in _leaves(recipe.model_dump(mode="json"))})
+    known = {key: origins.get(key, "default") for key in _leaves(recipe.model_dump(mode="json"))}
+    return Resolved(recipe, known, notes=notes)
+
+
+def _drop_what_belongs_to_the_world(values: dict[str, Any], origins: dict[str, str]) -> tuple[str, ...]:
+    """Where a recipe's pool is replaced by `--set`, its tests on the embedded world go too, unless they are `--set`."""
+    pool, evaluate = values.get("pool"), values.get("evaluate")
+    is_replaced = origins.get("pool.path", origins.get("pool")) == "--set"
+    if not is_replaced or not isinstance(pool, dict) or pool.get("path") == WORLD:
+        return ()
+    notes = []
+    for key, instead in (("test", "models are scored on pool.held_out"), ("second", "there is no second test")):
+        if isinstance(evaluate, dict) and evaluate.get(key) == WORLD and origins.get(f"evaluate.{key}") != "--set":
+            evaluate[key] = None
+            origins[f"evaluate.{key}"] = "left out: a test on the embedded world"
+            notes.append(f"evaluate.{key}: the recipe's is on the embedded world, which is not this pool: {instead}")
+    for name in ("target", "existing"):
+        other = values.get(name)
+        if isinstance(other, dict) and other.get("path") == WORLD and origins.get(f"{name}.path") != "--set":
+            notes.append(f"{name}: still the recipe's, of the embedded world; --set {name}.path=FILE names your own")
+    return tuple(notes)
 
 
 def check(values: Mapping[str, Any]) -> Recipe:

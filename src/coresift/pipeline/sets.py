@@ -6,11 +6,10 @@ from coresift.data.readers import read_pool
 from coresift.data.splits import random_positions
 from coresift.errors import DataError, SelectionError
 from coresift.features.utilities import OtherSet
+from coresift.models.sources import WORLD
 from coresift.pipeline.config import FileSettings, SetSettings, TargetSettings
 from coresift.problem import Selector
 
-WORLD = "world"
-"""Accepted wherever a pool or a model is named: the embedded one."""
 SUBTASK = "subtask"
 """Column of a target that names sub-tasks, unless another is named."""
 ANOTHER_DRAW = 1

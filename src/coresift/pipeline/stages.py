@@ -39,7 +39,8 @@ def select(run: Run, *, say: Say = print) -> Coreset:
     run.begin(say=say)
     if run.is_new and not run.is_announced:
         run.is_announced = True
-        for line in [*changes(run.before, run.recipe.model_dump(mode="json")), *_inputs_in_words(run), *outlook(run)]:
+        changed = changes(run.before, run.recipe.model_dump(mode="json"))
+        for line in [*run.resolved.notes, *changed, *_inputs_in_words(run), *outlook(run)]:
             say(line)
     if online.is_online(run):
         coresets = [choosing.in_pool(run, online.chosen(run, say=say))]
