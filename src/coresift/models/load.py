@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DTYPES",
+    "check_model",
     "load_model",
     "load_tokenizer",
     "looks_like_path",
@@ -104,9 +105,7 @@ def load_model(
         raise ModelError(f"dtype is {dtype!r}; it must be one of {', '.join(DTYPES)} or auto.")
     target = resolve_device(device)
     source = find(name)
-    if (folder := Path(source.name)).is_dir():
-        check_config(folder)
-        check_weights(folder)
+    check_model(name)
     extra = {} if quantization is None else {"quantization_config": quantization, "device_map": {"": target}}
     try:
         with quiet():
@@ -148,6 +147,13 @@ def _refuse_misfit(name: str | Path, info: dict[str, Any]) -> None:
             f"{name}: {len(missing)} weights that config.json speaks of are in no file (first: {missing[0]}). Use the "
             "config.json that belongs to these weights, or download the model again."
         )
+
+
+def check_model(name: str | Path) -> None:
+    """Raise ModelError if a model's configuration or weights are missing, cut or damaged, without loading them."""
+    if (folder := Path(find(name).name)).is_dir():
+        check_config(folder)
+        check_weights(folder)
 
 
 def max_positions(name: str | Path) -> int | None:

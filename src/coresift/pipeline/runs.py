@@ -19,7 +19,7 @@ from coresift.data.pool import Pool
 from coresift.errors import RunError, SelectionError
 from coresift.evaluation.rouge import check_rouge
 from coresift.models.encoders import read_layout
-from coresift.models.load import resolve_device
+from coresift.models.load import check_model, resolve_device
 from coresift.models.packed import Packed
 from coresift.models.render import Renderer
 from coresift.models.rendered_pool import RenderedPool, seen_as
@@ -145,6 +145,7 @@ class Run:
             return
         self._refuse_foreign_folder()
         resolve_device(self.recipe.model.device)
+        self._refuse_unusable_model()
         self.inputs.refuse_longer_than_model()
         self.inputs.refuse_unusable_others()
         self._refuse_unusable_metrics()
@@ -208,6 +209,12 @@ class Run:
             raise RunError(
                 f"{self.folder} holds something that is not a run. Name a new folder, or one of the same command."
             )
+
+    def _refuse_unusable_model(self) -> None:
+        """Raise before hours of work if the model is damaged, or its tokenizer lacks what losses need."""
+        check_model(self.inputs.base)
+        if self.recipe.train is not None or len(self.recipe.required) > 0:
+            _ = self.inputs.renderer.start_token
 
     def _refuse_impossible_budgets(self) -> None:
         """Raise before hours of work, not after them."""
