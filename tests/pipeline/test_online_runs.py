@@ -66,6 +66,15 @@ def test_a_run_leaves_a_coreset_a_model_a_trace_and_a_page(lead: tuple[Run, list
     assert sum(line.startswith("loss change by ") for line in said) == 3
 
 
+def test_what_rounds_are_compared_with_is_trained_for_as_many_steps_on_as_many_examples(
+    lead: tuple[Run, list[str]],
+) -> None:
+    rounds, random, *_ = json.loads((lead[0].folder / "scores.json").read_text())["rows"]
+    assert rounds["name"] == "lead" and random["name"] == "random" and rounds["steps"] > 3, "more than two full batches"
+    assert (random["steps"], random["examples"]) == (rounds["steps"], rounds["examples"])
+    assert "Steps differ" not in (lead[0].folder / "report" / "index.html").read_text()
+
+
 def test_a_finished_run_does_nothing_twice(lead: tuple[Run, list[str]]) -> None:
     run, said = Run(lead[0].resolved), list[str]()
     execute(run, say=said.append)

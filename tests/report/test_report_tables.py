@@ -2,7 +2,7 @@ import re
 
 from report_views import full_view
 
-from coresift.report.tables import markdown_table, score_table, seed_count
+from coresift.report.tables import markdown_table, score_table, seed_count, unequal_steps
 
 SCORES = full_view(n=300, k=15).scores
 
@@ -44,3 +44,23 @@ def test_markdown_has_the_same_cells_and_names_cannot_break_it():
 
 def test_seeds_may_be_a_count_or_the_seeds_themselves():
     assert [seed_count({"seeds": s}) for s in (3, [0, 1, 2], None)] == [3, 3, None]
+
+
+def test_steps_have_a_column_and_the_untuned_model_has_none():
+    rows = [{"name": "brief", "examples": 9, "steps": 1200}, {"name": "none (base model)", "examples": 0, "steps": 0}]
+    lines = score_table(rows).split("\n")
+    assert "steps" in lines[0] and "1,200" in lines[2] and "–" in lines[3]
+
+
+def test_rows_of_one_size_that_were_trained_for_other_steps_are_pointed_out():
+    rows = [
+        {"name": "lead", "examples": 14, "steps": 20},
+        {"name": "random", "examples": 14, "steps": 2.0},
+        {"name": "balanced-random", "examples": 14, "steps": 2.4},
+        {"name": "full", "examples": 40, "steps": 50},
+        {"name": "none (base model)", "examples": 0, "steps": 0},
+    ]
+    said = "Steps differ: random was trained for 2, lead (20). Part of a difference may be that."
+    assert unequal_steps(rows) == said
+    assert unequal_steps([{**row, "label": row["name"]} for row in rows], "label") == said
+    assert unequal_steps(rows[:1] + rows[3:]) == "" and unequal_steps([]) == ""

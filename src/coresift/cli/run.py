@@ -18,7 +18,7 @@ def carry_out(recipe: str, overrides: list[str] | None) -> None:
     """Run a recipe and print its table and the path of its page."""
     from coresift import files
     from coresift.pipeline.recipes import load_recipe
-    from coresift.report.tables import score_table
+    from coresift.report.tables import score_table, unequal_steps
 
     resolved = load_recipe(recipe, overrides or ())  # what is wrong with it is said before torch is loaded
     carry_out_stage("report", resolved, with_scores=True)
@@ -26,6 +26,8 @@ def carry_out(recipe: str, overrides: list[str] | None) -> None:
     rows = files.read_object(folder / "scores.json").get("rows", [])
     if len(rows) > 0:
         print(f"\n{score_table(rows)}")
+        if warning := unequal_steps(rows):
+            print(f"\nwarning: {warning}")
     print(f"\nrun folder: {folder}\npage:       {folder / 'report' / 'index.html'}")
 
 

@@ -19,7 +19,9 @@ from coresift.pipeline.utilities import plan_facts, settled
 from coresift.seeds import derive
 from coresift.selection import select as choose
 from coresift.selectors import BalancedRandom, Full, Random
+from coresift.training.build import as_many_steps
 from coresift.training.checkpoints import Checkpoint
+from coresift.training.settings import TrainSettings
 
 __all__ = ["Say", "extract", "select", "train", "warmup"]
 
@@ -95,7 +97,8 @@ def train(run: Run, *, say: Say = print) -> dict[str, Checkpoint]:
     unweighted = run.recipe.train.model_copy(update={"weighting": "none"})
     if run.recipe.compare.unweighted:
         role = "compare/unweighted/final"
-        trained[f"{name}, unweighted"] = train_on(run, coreset, role, "training without weights", say, unweighted)
+        settings = _as_often(final, unweighted, len(coreset)) if online.is_online(run) else unweighted
+        trained[f"{name}, unweighted"] = train_on(run, coreset, role, "training without weights", say, settings)
     others = comparisons(run, len(coreset))
     for folder in (run.folder / "compare").glob("*"):
         if folder.name not in {*others, "unweighted"}:
@@ -103,9 +106,18 @@ def train(run: Run, *, say: Say = print) -> dict[str, Checkpoint]:
     for name, other in others.items():
         choosing.write_one(run, other, run.folder / "compare" / name, say=say)
         # Weights would take back the equal shares, which are the point of a balanced subset.
-        settings = unweighted if name.startswith("balanced-random") else None
+        settings = unweighted if name.startswith("balanced-random") else run.recipe.train
+        if online.is_online(run) and name != "full":
+            settings = _as_often(final, settings, len(other))
         trained[name] = train_on(run, other, f"compare/{name}/final", f"training on {name}", say, settings)
     return trained
+
+
+def _as_often(final: Checkpoint, settings: TrainSettings, n: int) -> TrainSettings:
+    """What a subset is trained with that is compared with rounds: as many steps, of as many examples each."""
+    summary = final.summary
+    used = round(summary["examples"] * summary["epochs"])
+    return as_many_steps(settings, n, taken=summary["steps"], used=used)
 
 
 def _merge(run: Run, final: Checkpoint, say: Say) -> None:

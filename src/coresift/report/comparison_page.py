@@ -6,7 +6,7 @@ from pathlib import Path
 from coresift.report import comparison_words, document
 from coresift.report.comparison_data import DATA, Found, leading, trainings_until_it_pays
 from coresift.report.comparison_figures import ALTS, draw
-from coresift.report.comparison_tables import unequal_steps
+from coresift.report.tables import unequal_steps
 
 PICTURES = {
     "cost": ("Score against cost", "FLOPs of training, and of all that the selection took. A line is one standard "
@@ -57,7 +57,7 @@ def render_comparison(found: Found, images: Mapping[str, tuple[bytes, bytes]]) -
         others=[table for table in found["tables"] if table not in first],
         pictures=pictures,
         paid=trainings_until_it_pays,
-        unequal=unequal_steps,
+        unequal=lambda rows: unequal_steps(rows, "label"),
     )
 
 

@@ -1,8 +1,9 @@
 """A comparison in Markdown: what is resolved first, then every table."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
+from coresift.report.tables import unequal_steps
 from coresift.units import count, duration
 
 COLUMNS = (
@@ -25,7 +26,7 @@ def markdown(found: Mapping[str, Any]) -> str:
             "",
         ]
         lines += [HEADER.format(metric=table["metric"]), RULE, *map(_row, table["rows"])]
-        warning = unequal_steps(table["rows"])
+        warning = unequal_steps(table["rows"], "label")
         lines += ["", warning] if warning else []
     return "\n".join(lines) + "\n"
 
@@ -38,13 +39,3 @@ def _row(row: Mapping[str, Any]) -> str:
         *(count(round(row["training_tokens"])), count(round(row["tokens"])), duration(row["seconds"])),
     ]
     return "| " + " | ".join(str(each) for each in cells) + " |"
-
-
-def unequal_steps(rows: Sequence[Mapping[str, Any]]) -> str:
-    """A sentence where subsets of one size were trained for different numbers of steps."""
-    plain = next(row for row in rows if row["label"] == "random")
-    others = [row for row in rows if row["examples"] == plain["examples"] and abs(row["steps"] - plain["steps"]) > 0.5]
-    if not others:
-        return ""
-    named = ", ".join(f"{row['label']} ({row['steps']:.0f})" for row in others)
-    return f"Steps differ: random was trained for {plain['steps']:.0f}, {named}. Part of a difference may be that."

@@ -83,6 +83,7 @@ def _facts(view: RunView) -> dict[str, Any]:
         "lede": [words.chosen(view), words.trained(view)],
         "tiles": _tiles(view),
         "outcome": "" if view.against else words.outcome(view.scores, len(view.indices)),
+        "unequal": tables.unequal_steps(view.scores),
         "best": _best(view),
         "score_parts": _score_parts(view),
         "score_titles": {"accuracy": "accuracy", "metrics": "answers", "loss": "held-out loss, nats"},

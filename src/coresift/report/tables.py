@@ -45,6 +45,7 @@ def _columns() -> list[tuple[str, Callable[[Score], str]]]:
         ("trained on", lambda score: str(score["name"])),
         ("seeds", lambda score: count(seed_count(score))),
         ("examples", lambda score: count(score.get("examples"))),
+        ("steps", lambda score: count(score.get("steps") or None)),
         ("tokens", lambda score: prefixed(score.get("tokens"))),
         ("time", lambda score: duration(score.get("seconds"))),
         *[(f"acc. {part}", lambda score, part=part: with_spread(score, "accuracy", part)) for part in ACCURACY],
@@ -79,6 +80,26 @@ def score_table(scores: Sequence[Score]) -> str:
     ]
     rule = "  ".join("─" * width for width in widths)
     return "\n".join([lines[0], rule, *lines[1:]])
+
+
+def unequal_steps(rows: Sequence[Score], name: str = "name") -> str:
+    """A sentence where subsets of one size were trained for different numbers of optimizer steps; else empty.
+
+    Args:
+        rows: Of a table; random is what the others are compared with, else the first that was trained.
+        name: The key of a row's name.
+    """
+    trained = [row for row in rows if row.get("steps")]
+    plain = next((row for row in trained if row[name] == "random"), trained[0] if trained else None)
+    if plain is None:
+        return ""
+    same = [row for row in trained if row["examples"] == plain["examples"]]
+    others = [row for row in same if abs(row["steps"] - plain["steps"]) > 0.5]
+    if not others:
+        return ""
+    named = ", ".join(f"{row[name]} ({row['steps']:.0f})" for row in others)
+    first = f"{plain[name]} was trained for {plain['steps']:.0f}"
+    return f"Steps differ: {first}, {named}. Part of a difference may be that."
 
 
 def markdown_table(scores: Sequence[Score]) -> str:

@@ -192,6 +192,26 @@ def with_steps(settings: TrainSettings, n: int, least: int) -> TrainSettings:
     return settings.model_copy(update={"batch_size": batch, "micro_batch_size": micro})
 
 
+def as_many_steps(settings: TrainSettings, n: int, *, taken: int, used: int) -> TrainSettings:
+    """The same settings with batch and epochs such that n examples take as many optimizer steps as another training.
+
+    Args:
+        settings: How to tune otherwise.
+        n: Examples to train on.
+        taken: Optimizer steps of the other training.
+        used: Examples that it saw in all, repeated ones as often as they were.
+
+    Returns:
+        Settings with `steps(settings, n) == taken` whose batch is nearest to what a step of the other training held.
+    """
+    batch = max(1, min(n, round(used / taken)))
+    epochs = taken / -(-n // batch)
+    while math.ceil(epochs * -(-n // batch)) > taken:  # a product of floats may end just above a whole number
+        epochs = math.nextafter(epochs, 0.0)
+    micro = max(size for size in range(1, settings.micro_batch_size + 1) if batch % size == 0)
+    return settings.model_copy(update={"batch_size": batch, "micro_batch_size": micro, "epochs": epochs})
+
+
 def few_steps_in_words(taken: int) -> str | None:
     """What follows for gradient features from a warm-up of so few optimizer steps; None where nothing does."""
     if taken >= FEW:

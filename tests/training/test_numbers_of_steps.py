@@ -1,10 +1,10 @@
-"""A warm-up of a small pool takes a smaller batch where that is asked for, and says when it is none."""
+"""How many steps a training takes: enough for a warm-up where that can be, as many as what it is compared with."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coresift.training.build import FEW, few_steps_in_words, steps, with_steps
+from coresift.training.build import FEW, as_many_steps, few_steps_in_words, steps, with_steps
 from coresift.training.settings import TrainSettings
 
 DEFAULT = TrainSettings(epochs=1)
@@ -42,3 +42,11 @@ def test_few_steps_are_a_warning_that_says_what_follows() -> None:
     assert few_steps_in_words(FEW) is None
     assert "the warm-up has 1 optimizer step, fewer than 10: LoRA's B stays near" in (few_steps_in_words(1) or "")
     assert "Lower warmup.train.batch_size" in (few_steps_in_words(9) or "")
+
+
+@given(st.integers(1, 400), st.integers(1, 200), st.integers(1, 60), st.sampled_from([1, 2, 4, 8]))
+def test_a_comparison_takes_exactly_as_many_steps(n: int, taken: int, each: int, micro: int) -> None:
+    given = TrainSettings(batch_size=8, micro_batch_size=micro)
+    found = as_many_steps(given, n, taken=taken, used=taken * each)
+    assert steps(found, n) == taken
+    assert found == TrainSettings.model_validate(found.model_dump()) and found.batch_size == min(n, each)
