@@ -58,16 +58,18 @@ def test_a_part_that_fails_or_is_late_is_named_and_the_others_go_on(
 
     parts = {
         "bad": part("print('the reason'); raise SystemExit(3)"),
-        "late": part("import time; print('begun', flush=True); time.sleep(60)", 0.5),
         "good": part("print('a figure')"),
     }
     monkeypatch.setattr(gpu, "PARTS", parts)
     out = tmp_path / "gpu.json"
     assert gpu.main(["--cpu", "--out", str(out), "--parts", *parts]) == 1
     found = json.loads(out.read_text())["parts"]
-    assert [found[name]["status"] for name in parts] == ["failed", "out of time", "done"]
+    assert [found[name]["status"] for name in parts] == ["failed", "done"]
     assert found["bad"]["last_lines"] == ["the reason"] and found["good"]["figures"] == ["a figure"]
     assert "the reason" in capsys.readouterr().out
+    late = gpu.Part(0.5, ("-c", "import time; time.sleep(60)"), (), "")
+    monkeypatch.setattr(gpu, "PARTS", {"late": late})
+    assert gpu.run("late", "world", small=False, left=60.0, search="")["status"] == "out of time"
 
 
 def test_what_is_left_of_the_time_limits_every_part(gpu: ModuleType) -> None:
